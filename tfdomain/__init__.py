@@ -1,0 +1,37 @@
+"""TensorFlow-native BERT-family models for domain text, from a file of rows to a served model.
+
+The names below are loaded on first use, so that importing the package does not import TensorFlow.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from tfdomain.version import __version__
+
+if TYPE_CHECKING:
+    from tfdomain.encoders.encoder import Encoder
+    from tfdomain.encoders.tokenizer import Tokenizer
+    from tfdomain.errors import InputError, TfdomainError
+    from tfdomain.models.classifier import TextClassifier
+    from tfdomain.models.folder import load
+
+__all__ = ["Encoder", "InputError", "TextClassifier", "TfdomainError", "Tokenizer", "__version__", "load"]
+
+_HOMES = {
+    "Encoder": "tfdomain.encoders.encoder",
+    "InputError": "tfdomain.errors",
+    "TextClassifier": "tfdomain.models.classifier",
+    "TfdomainError": "tfdomain.errors",
+    "Tokenizer": "tfdomain.encoders.tokenizer",
+    "load": "tfdomain.models.folder",
+}
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'tfdomain' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
