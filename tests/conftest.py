@@ -73,6 +73,12 @@ def write_tiny_checkpoint(folder: Path, prefix: str = "", pooler: bool = True, s
 
 
 @pytest.fixture(scope="session")
+def make_checkpoint():
+    """The function that writes a random checkpoint, for tests that need one of another shape."""
+    return write_tiny_checkpoint
+
+
+@pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory) -> Path:
     return write_tiny_checkpoint(tmp_path_factory.mktemp("tiny") / "checkpoint")
 
