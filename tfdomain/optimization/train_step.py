@@ -1,0 +1,72 @@
+"""One update of a model's weights, compiled, the same on one device and on many replicas."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import tensorflow as tf
+
+__all__ = ["Trainable", "fold_seed", "make_train_function"]
+
+Batch = Mapping[str, tf.Tensor]
+
+
+class Trainable(Protocol):
+    """What a model offers the train function: the seam for adversarial and other steps."""
+
+    seed: int
+
+    def train_replica(self, batch: Batch, *, num_examples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Updates the weights from this replica's share of a batch and gives its part of the loss."""
+
+
+def fold_seed(seed: int, step: tf.Tensor, replica: tf.Tensor | int, num_replicas: int) -> tf.Tensor:
+    """The int32 `[2]` seed of everything random in one step of one replica.
+
+    No two of (step, replica) share a seed within a run, and the same pair always has the same one:
+    a resumed run draws what the uninterrupted one would have drawn.
+    """
+    draw = tf.cast(step, tf.int32) * num_replicas + tf.cast(replica, tf.int32)
+    return tf.stack([tf.constant(seed & 0x7FFFFFFF, tf.int32), draw])
+
+
+def make_train_function(model: Trainable, batch_spec, *, jit_compile: bool = False) -> Callable:
+    """Compiles `train(batch, step) -> totals`, traced once however long the batches are.
+
+    Args:
+        model: Computes a replica's share of an update in `train_replica`.
+        batch_spec: The `element_spec` of the (distributed) data set that the batches come from.
+        jit_compile: Compile the replica's step with XLA.
+
+    Returns:
+        A function of a batch (a dict of tensors, per replica under a strategy) and the step's
+        number (int64 scalar). It gives float32 scalars: `loss`, the mean over the global batch,
+        and the batch's `num_examples`, `num_tokens` and `num_positions` (tokens with padding).
+    """
+    strategy = tf.distribute.get_strategy()
+    num_replicas = strategy.num_replicas_in_sync
+
+    def replica_step(batch, step):
+        context = tf.distribute.get_replica_context()
+        totals = {
+            "num_examples": tf.cast(tf.shape(batch["token_ids"])[0], tf.float32),
+            "num_tokens": tf.cast(tf.reduce_sum(batch["padding_mask"]), tf.float32),
+            "num_positions": tf.cast(tf.size(batch["token_ids"]), tf.float32),
+        }
+        if num_replicas > 1:
+            totals = context.all_reduce(tf.distribute.ReduceOp.SUM, totals)
+        seed = fold_seed(model.seed, step, context.replica_id_in_sync_group, num_replicas)
+        loss = model.train_replica(batch, num_examples=totals["num_examples"], seed=seed)
+        if num_replicas > 1:
+            loss = context.all_reduce(tf.distribute.ReduceOp.SUM, loss)
+        return {"loss": loss, **totals}
+
+    if jit_compile:
+        replica_step = tf.function(replica_step, jit_compile=True)
+
+    @tf.function(input_signature=[batch_spec, tf.TensorSpec([], tf.int64)])
+    def train(batch, step):
+        if num_replicas == 1:
+            return replica_step(batch, step)
+        return strategy.experimental_local_results(strategy.run(replica_step, args=(batch, step)))[0]
+
+    return train
