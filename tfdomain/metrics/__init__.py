@@ -1,0 +1,1 @@
+"""The field's metrics, once, for tables and for Keras."""
