@@ -1,0 +1,1 @@
+"""A checkpoint becomes a Keras encoder and an in-graph tokenizer, and back."""
