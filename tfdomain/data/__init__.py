@@ -1,0 +1,1 @@
+"""Files become clean, split and described examples; no TensorFlow in here."""

@@ -1,0 +1,75 @@
+"""Rows held out of training: stratified, seeded, the same on every machine."""
+
+from typing import Any
+
+import numpy as np
+
+from tfdomain.errors import InputError
+
+__all__ = ["split_rows"]
+
+
+def split_rows(
+    labels: Any | None, *, share: float, num_rows: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits row numbers into those to train on and those held out.
+
+    Every class gives its share, rounded by largest remainders so that the total is the nearest to
+    `share * num_rows`; a class always keeps a row in training, so one with a single row stays there.
+
+    Args:
+        labels: One label a row (`[num_rows]`, a list, a numpy array or an Arrow column), or None to split
+            without regard to classes.
+        share: The part to hold out, above 0 and below 1.
+        num_rows: The number of rows.
+        seed: Decides which rows; at least 0.
+
+    Returns:
+        The rows to train on and those held out, int64, each sorted.
+
+    Raises:
+        InputError: The share is out of range, or one of the two parts would be empty.
+    """
+    if not 0 < share < 1:
+        raise InputError(
+            f"the share {share} is out of range", where="data.validation", mend="choose one between 0 and 1"
+        )
+    if seed < 0:
+        raise InputError(f"the seed {seed} is negative", where="seed", mend="choose 0 or more")
+    classes = np.zeros(num_rows, np.int64) if labels is None else _class_numbers(labels)
+    if len(classes) != num_rows:
+        raise InputError(
+            f"{len(classes)} labels for {num_rows} rows", where="labels", mend="give one label a row"
+        )
+    random = np.random.Generator(np.random.PCG64(seed))
+    # One permutation for all rows, whatever the classes: within a class its order is random as well.
+    order = random.permutation(num_rows)
+    order = order[np.argsort(classes[order], kind="stable")]
+    sizes = np.bincount(classes, minlength=1)
+    held_sizes = _held_sizes(sizes, share)
+    place_in_class = np.arange(num_rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    held = place_in_class < np.repeat(held_sizes, sizes)
+    if not held.any():
+        problem = f"a share of {share} of {num_rows} rows holds out no row"
+        raise InputError(problem, where="data.validation", mend="raise the share, or name a file")
+    return np.sort(order[~held]), np.sort(order[held])
+
+
+def _held_sizes(sizes: np.ndarray, share: float) -> np.ndarray:
+    wanted = sizes * share
+    held = np.minimum(np.floor(wanted).astype(np.int64), np.maximum(sizes - 1, 0))
+    missing = int(np.floor(sizes.sum() * share + 0.5)) - int(held.sum())
+    # Largest remainders first, ties by class number; a class gives at most one row more.
+    for index in np.argsort(-(wanted - held), kind="stable"):
+        if missing <= 0:
+            break
+        if held[index] + 1 < sizes[index]:
+            held[index] += 1
+            missing -= 1
+    return held
+
+
+def _class_numbers(labels: Any) -> np.ndarray:
+    values = labels.to_pandas() if hasattr(labels, "to_pandas") else labels
+    # Numbered in sorted order, not in order of appearance: the split then depends on the labels alone.
+    return np.unique(np.asarray(values).astype(str), return_inverse=True)[1]

@@ -1,0 +1,1 @@
+"""Examples and a tokenizer become a `tf.data` of batches."""

@@ -1,0 +1,194 @@
+"""Rows and a tokenizer become the token batches of an epoch, as a `tf.data.Dataset`."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdomain.data.values import TextColumn, as_text_array, fingerprint
+from tfdomain.errors import InputError
+from tfdomain.pipeline.lengths import token_lengths
+from tfdomain.pipeline.order import Batches, epoch_batches
+
+__all__ = ["TokenBatches"]
+
+TOKEN_KEYS = ("token_ids", "segment_ids", "padding_mask")
+
+
+class TokenBatches:
+    """Token batches over texts that stay where they are: in a list, or in a memory-mapped Arrow column.
+
+    Strings are taken row by row as a batch needs them and tokenized inside the graph, in parallel and in
+    order. Which rows meet in which batch is a function of (seed, epoch) alone, so `epoch(e, first_batch=k)`
+    continues an interrupted epoch exactly.
+
+    Args:
+        texts: Strings `[n]`: a list, a numpy array, a pandas Series, an Arrow column.
+        tokenizer: `tokenizer(texts, pairs, max_length=...)` gives the token keys, `tokenizer.lengths` counts.
+        pairs: Strings `[n]`, the second text of each row.
+        labels: Integers (int32 in the batch) or floats (float32) `[n]`, or `[n, ...]`.
+        sample_weight: Floats `[n]`.
+        rows: Row numbers (integers `[m]`) to which an epoch is limited, as `splits.split_rows` gives them;
+            None: all. The other arguments keep their `n` rows.
+        max_length: The most tokens of a row, special tokens included.
+        batch_size: Rows a batch.
+        seed: Of the order; at least 0.
+        shuffle: False gives one fixed order in every epoch.
+        group: Whether rows of like length share a batch; see `order.epoch_batches`.
+        lengths_cache: The folder where token lengths are kept between runs; None: nowhere.
+
+    Raises:
+        InputError: There are no rows, the columns differ in length, or a value is of a wrong type.
+
+    Example:
+        >>> batches = TokenBatches(rows.texts[0], tokenizer=tokenizer, labels=ids, batch_size=32)
+        >>> for batch in batches.epoch(0): ...
+    """
+
+    def __init__(
+        self,
+        texts: Any,
+        *,
+        tokenizer: Any,
+        pairs: Any = None,
+        labels: Any = None,
+        sample_weight: Any = None,
+        rows: Any = None,
+        max_length: int = 128,
+        batch_size: int = 32,
+        seed: int = 0,
+        shuffle: bool = True,
+        group: bool = True,
+        lengths_cache: Path | None = None,
+    ):
+        given = [(texts, "texts"), *([(pairs, "pairs")] if pairs is not None else [])]
+        self._arrow = [as_text_array(values, name) for values, name in given]
+        self._columns = [TextColumn(column) for column in self._arrow]
+        self._arrays = _row_arrays(labels, sample_weight)
+        counts = {name: len(column) for (_, name), column in zip(given, self._columns, strict=True)}
+        counts |= {name: len(array) for name, array in self._arrays.items()}
+        if len(set(counts.values())) > 1:
+            shown = ", ".join(f"{count} in {name}" for name, count in counts.items())
+            raise InputError(f"the columns differ in length: {shown}", mend="give one value a row")
+        self._rows = _chosen_rows(rows, counts["texts"])
+        if not len(self._rows):
+            raise InputError("there are no rows", where="texts", mend="give at least one text")
+        self.tokenizer, self.max_length, self.batch_size = tokenizer, max_length, batch_size
+        self.seed, self.shuffle, self.group = seed, shuffle, group
+        self._lengths_cache = lengths_cache
+        self._check_order()
+
+    @property
+    def num_examples(self) -> int:
+        """The rows of an epoch."""
+        return len(self._rows)
+
+    @property
+    def num_batches(self) -> int:
+        """The batches of an epoch: `ceil(num_examples / batch_size)`."""
+        return -(-self.num_examples // self.batch_size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A SHA-256 over the texts, equal for equal texts."""
+        return fingerprint(*self._arrow)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """The tokens of each row of an epoch, int32 `[num_examples]`; computed on first use."""
+        lengths = token_lengths(
+            self._columns,
+            tokenizer=self.tokenizer,
+            max_length=self.max_length,
+            content=self.fingerprint if self._lengths_cache is not None else "",
+            folder=self._lengths_cache,
+        )
+        return lengths[self._rows]
+
+    def order(self, epoch: int) -> Batches:
+        """The batches of an epoch as positions in `lengths`, int64 arrays."""
+        # Without grouping the order does not depend on the lengths: they need not be known.
+        lengths = self.lengths if self.group else np.zeros(self.num_examples, np.int32)
+        return epoch_batches(
+            lengths,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            epoch=epoch,
+            shuffle=self.shuffle,
+            group=self.group,
+        )
+
+    def epoch(self, epoch: int = 0, first_batch: int = 0) -> tf.data.Dataset:
+        """The batches of one epoch.
+
+        Args:
+            epoch: From 0.
+            first_batch: How many batches to leave out at the start, without reading or tokenizing them.
+
+        Returns:
+            Dictionaries of `token_ids`, `segment_ids`, `padding_mask` (int32 `[b, longest]`), `row_ids`
+            (int64 `[b]`, row numbers of the texts), and where given `labels` (int32 or float32 `[b]`) and
+            `sample_weight` (float32 `[b]`).
+        """
+        if not 0 <= first_batch <= self.num_batches:
+            mend = f"choose 0 to {self.num_batches}"
+            raise InputError(f"is {first_batch}", where="first_batch", mend=mend)
+        batches = self.order(epoch)[first_batch:]
+        signature = {
+            name: tf.TensorSpec([None], tf.string) for name in ("texts", "pairs")[: len(self._columns)]
+        }
+        signature["row_ids"] = tf.TensorSpec([None], tf.int64)
+        for name, array in self._arrays.items():
+            signature[name] = tf.TensorSpec([None, *array.shape[1:]], array.dtype)
+        dataset = tf.data.Dataset.from_generator(lambda: self._generate(batches), output_signature=signature)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+        dataset = dataset.map(self._tokenize, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return dataset.prefetch(tf.data.AUTOTUNE)
+
+    def _generate(self, batches: Batches) -> Iterator[dict[str, np.ndarray]]:
+        for positions in batches:
+            rows = self._rows[positions]
+            batch = dict(
+                zip(("texts", "pairs"), (column.take(rows) for column in self._columns), strict=False)
+            )
+            yield batch | {"row_ids": rows} | {name: array[rows] for name, array in self._arrays.items()}
+
+    def _tokenize(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        rest = dict(batch)
+        texts, pairs = rest.pop("texts"), rest.pop("pairs", None)
+        tokens = self.tokenizer(texts, pairs, max_length=self.max_length)
+        return {key: tokens[key] for key in TOKEN_KEYS} | rest
+
+    def _check_order(self) -> None:
+        # A wrong number is told at once, not when the first epoch starts.
+        empty = np.zeros(0, np.int32)
+        epoch_batches(
+            empty, batch_size=self.batch_size, seed=self.seed, shuffle=self.shuffle, group=self.group
+        )
+
+
+def _row_arrays(labels: Any, sample_weight: Any) -> dict[str, np.ndarray]:
+    arrays = {}
+    if labels is not None:
+        array = np.asarray(labels)
+        if array.dtype.kind not in "iubf":
+            mend = "turn them into integers first (`data.labels.label_ids`)"
+            raise InputError(f"hold {array.dtype}, not numbers", where="labels", mend=mend)
+        arrays["labels"] = array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
+    if sample_weight is not None:
+        arrays["sample_weight"] = np.asarray(sample_weight, np.float32)
+    return arrays
+
+
+def _chosen_rows(rows: Any, count: int) -> np.ndarray:
+    if rows is None:
+        return np.arange(count)
+    rows = np.asarray(rows, np.int64)
+    if len(rows) and not (0 <= rows.min() and rows.max() < count):
+        raise InputError(
+            f"{rows.min()} to {rows.max()} are not rows of {count}", where="rows", mend="count from 0"
+        )
+    return rows
