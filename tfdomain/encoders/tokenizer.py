@@ -1,0 +1,353 @@
+"""Raw texts to token ids inside the TensorFlow graph, with the ids of the reference tokenizer."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdomain.encoders.normalization import Normalizer
+from tfdomain.encoders.special_tokens import SpecialToken
+from tfdomain.encoders.truncation import truncate_pair_lengths
+from tfdomain.encoders.vocabulary import TokenizerSettings, read_tokenizer_files, write_tokenizer_files
+from tfdomain.encoders.wordpiece import Pieces, WordPieceModel
+from tfdomain.errors import InputError
+
+__all__ = ["Tokenizer"]
+
+# Texts of these characters only need no normalization but a lower case.
+PLAIN_TEXT = r"[\t\n\r -~]*"
+
+Texts = str | Sequence[str] | np.ndarray | tf.Tensor
+
+
+class Tokenizer(tf.Module):
+    """BERT's WordPiece tokenizer as TensorFlow operations.
+
+    Training and serving share it: it works on lists of strings, inside `tf.data` and `tf.function`,
+    and inside an exported SavedModel, and gives what transformers' `BertTokenizerFast` gives.
+
+    Args:
+        settings: The vocabulary and how texts are normalized; `from_pretrained` reads them.
+
+    Example:
+        >>> tokenizer = Tokenizer.from_pretrained("all-MiniLM-L6-v2")
+        >>> tokenizer(["How do I pay?"])["token_ids"].numpy()
+        array([[ 101, 2129, 2079, 1045, 3477, 1029,  102]], dtype=int32)
+
+    Reference:
+        Devlin et al. 2018, https://arxiv.org/abs/1810.04805.
+    """
+
+    def __init__(self, settings: TokenizerSettings):
+        super().__init__()
+        strip_accents = settings.lowercase if settings.strip_accents is None else settings.strip_accents
+        self._settings = settings
+        self._normalizer = Normalizer(
+            clean_text=settings.clean_text,
+            handle_chinese_chars=settings.handle_chinese_chars,
+            strip_accents=strip_accents,
+            lowercase=settings.lowercase,
+        )
+        self._pieces = WordPieceModel(
+            vocabulary=settings.vocabulary,
+            unk_token=settings.named["unk_token"],
+            max_input_chars_per_word=settings.max_input_chars_per_word,
+            lowercase=settings.lowercase,
+        )
+        self._ids = {name: settings.vocabulary.index(token) for name, token in settings.named.items()}
+        self._functions = _FunctionCache()
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "Tokenizer":
+        """Reads vocab.txt or tokenizer.json, and tokenizer_config.json, from a checkpoint's folder.
+
+        Raises:
+            InputError: A file is missing, contradicts another, or is not a BERT tokenizer's.
+        """
+        return cls(read_tokenizer_files(Path(folder)))
+
+    def save(self, folder: str | Path) -> None:
+        """Writes vocab.txt, tokenizer.json and tokenizer_config.json into `folder`.
+
+        transformers' `BertTokenizerFast` and our own `from_pretrained` load the same settings back.
+        """
+        write_tokenizer_files(Path(folder), self._settings)
+
+    @property
+    def settings(self) -> TokenizerSettings:
+        """The vocabulary and every setting that the ids depend on."""
+        return self._settings
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """Every token in the order of its id."""
+        return list(self._settings.vocabulary)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of tokens, added special tokens included."""
+        return len(self._settings.vocabulary)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of vocabulary and settings: equal ids for any text where it is equal."""
+        return self._settings.fingerprint
+
+    @property
+    def pad_id(self) -> int:
+        """The id that fills rows up."""
+        return self._ids["pad_token"]
+
+    @property
+    def unk_id(self) -> int:
+        """The id of a word that cannot be spelled."""
+        return self._ids["unk_token"]
+
+    @property
+    def cls_id(self) -> int:
+        """The id that opens every row."""
+        return self._ids["cls_token"]
+
+    @property
+    def sep_id(self) -> int:
+        """The id that ends every text."""
+        return self._ids["sep_token"]
+
+    @property
+    def mask_id(self) -> int:
+        """The id that hides a token in masked language modelling.
+
+        Raises:
+            InputError: The vocabulary has none.
+        """
+        if "mask_token" not in self._ids:
+            raise InputError("has no [MASK] token", where="vocabulary", mend="add the line [MASK] to vocab.txt")
+        return self._ids["mask_token"]
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(
+        self,
+        texts: Texts,
+        pairs: Texts | None = None,
+        max_length: int | None = 128,
+        return_offsets: bool = False,
+        split_special_tokens: bool = True,
+    ) -> dict[str, tf.Tensor]:
+        """Tokenizes texts, or pairs of texts.
+
+        Args:
+            texts: string `[batch]`, UTF-8: a list, an array or a tensor.
+            pairs: string `[batch]`, the second text of each row, or None.
+            max_length: The most tokens of a row, special tokens included; None for no limit. Pairs
+                lose tokens from the longer text first.
+            return_offsets: Whether to add `offsets`.
+            split_special_tokens: Whether a `[SEP]` in a text is ordinary characters. Keep it True
+                for texts that others write.
+
+        Returns:
+            int32 `[batch, longest]` each: `token_ids`; `segment_ids`, 1 for the second text and its
+            `[SEP]`; `padding_mask`, 1 for a token and 0 for padding. With `return_offsets`,
+            `offsets` int32 `[batch, longest, 2]`: the first character of each token in its text and
+            the one after its last; `(0, 0)` for special tokens and padding.
+
+        Raises:
+            InputError: A text is not a string, or the lengths do not fit together.
+        """
+        self._check_length(max_length, pairs is not None)
+        inputs = [_as_tensor(texts, "texts")]
+        if pairs is not None:
+            inputs.append(_as_tensor(pairs, "pairs"))
+            _check_batches(*inputs)
+        options = (max_length, return_offsets, split_special_tokens)
+        return self._run(("encode", len(inputs), *options), lambda *batch: self._encode(batch, *options), inputs)
+
+    @tf.autograph.experimental.do_not_convert
+    def lengths(
+        self,
+        texts: Texts,
+        pairs: Texts | None = None,
+        max_length: int | None = None,
+        split_special_tokens: bool = True,
+    ) -> tf.Tensor:
+        """Counts the tokens of each row as `__call__` would give them, special tokens included.
+
+        Args:
+            texts: As for `__call__`.
+            pairs: As for `__call__`.
+            max_length: As for `__call__`.
+            split_special_tokens: As for `__call__`.
+
+        Returns:
+            int32 `[batch]`.
+        """
+        self._check_length(max_length, pairs is not None)
+        inputs = [_as_tensor(texts, "texts")]
+        if pairs is not None:
+            inputs.append(_as_tensor(pairs, "pairs"))
+            _check_batches(*inputs)
+
+        def count(*batch: tf.Tensor) -> tf.Tensor:
+            rows = [self._tokenize(part, False, split_special_tokens) for part in batch]
+            return sum(_truncate(rows, max_length)) + len(rows) + 1
+
+        return self._run(("lengths", len(inputs), max_length, split_special_tokens), count, inputs)
+
+    def _run(self, key: tuple, function: Callable, inputs: list[tf.Tensor]) -> Any:
+        with tf.device("/device:CPU:0"):
+            if tf.inside_function():
+                return function(*inputs)
+            return self._functions.get(key, function, len(inputs))(*inputs)
+
+    def _encode(
+        self, batch: Sequence[tf.Tensor], max_length: int | None, with_offsets: bool, split: bool
+    ) -> dict[str, tf.Tensor]:
+        rows = [self._tokenize(part, with_offsets, split) for part in batch]
+        lengths = _truncate(rows, max_length)
+        return self._arrange(rows, lengths, with_offsets)
+
+    def _tokenize(self, texts: tf.Tensor, with_offsets: bool, split: bool) -> Pieces:
+        specials = () if split else self._settings.specials
+        plain = tf.strings.regex_full_match(texts, PLAIN_TEXT)
+        if specials:
+            any_special = "|".join(re.escape(special.content) for special in specials)
+            plain &= ~tf.strings.regex_full_match(texts, f"(?s).*(?:{any_special}).*")
+        return _as_pieces(
+            tf.cond(
+                tf.reduce_all(plain),
+                lambda: _as_tuple(self._pieces.tokenize_ascii(texts, with_offsets)),
+                lambda: _as_tuple(self._tokenize_mixed(texts, plain, specials, with_offsets)),
+            ),
+        )
+
+    def _tokenize_mixed(
+        self, texts: tf.Tensor, plain: tf.Tensor, specials: tuple[SpecialToken, ...], with_offsets: bool
+    ) -> Pieces:
+        """Texts of plain ASCII go the short way, the others through the normalizer."""
+        plain_rows, other_rows = tf.where(plain)[:, 0], tf.where(~plain)[:, 0]
+        short = self._pieces.tokenize_ascii(tf.gather(texts, plain_rows), with_offsets)
+        words = self._normalizer.split_words(tf.gather(texts, other_rows), specials)
+        long = self._pieces.tokenize_words(words, specials, with_offsets)
+        places = [tf.cast(plain_rows, tf.int32), tf.cast(other_rows, tf.int32)]
+        return Pieces(
+            tf.concat([short.ids, long.ids], 0),
+            tf.dynamic_stitch(places, [short.row_starts, long.row_starts + tf.size(short.ids)]),
+            tf.dynamic_stitch(places, [short.row_lengths, long.row_lengths]),
+            tf.concat([short.offsets, long.offsets], 0) if with_offsets else None,
+        )
+
+    def _arrange(self, rows: list[Pieces], lengths: list[tf.Tensor], with_offsets: bool) -> dict[str, tf.Tensor]:
+        """Puts the tokens of each row between the special tokens: `[batch, longest]`."""
+        totals = (sum(lengths) + len(rows) + 1)[:, tf.newaxis]
+        places = tf.range(tf.maximum(tf.reduce_max(totals), 0))[tf.newaxis, :]
+        # The special tokens stand before all others, so that one look-up gives every id.
+        specials = tf.constant([self.pad_id, self.cls_id, self.sep_id])
+        pad, cls, sep = range(3)
+        ends = lengths[0][:, tf.newaxis] + 1
+        starts = rows[0].row_starts[:, tf.newaxis] + 2
+        index = tf.where(places < ends, places + starts, sep)
+        segments = tf.zeros_like(index)
+        if len(rows) == 2:
+            starts = rows[1].row_starts[:, tf.newaxis] + (3 + tf.size(rows[0].ids)) - (ends + 1)
+            inner = places > ends
+            index = tf.where(inner, tf.where(places < totals - 1, places + starts, sep), index)
+            segments = tf.cast(inner & (places < totals), tf.int32)
+        index = tf.where(places < totals, tf.where(places == 0, cls, index), pad)
+        outputs = {
+            "token_ids": tf.gather(tf.concat([specials, *(row.ids for row in rows)], 0), index),
+            "segment_ids": segments,
+            "padding_mask": tf.cast(places < totals, tf.int32),
+        }
+        if with_offsets:
+            offsets = tf.concat([tf.zeros([3, 2], tf.int32), *(row.offsets for row in rows)], 0)
+            outputs["offsets"] = tf.gather(offsets, index)
+        return outputs
+
+    def _check_length(self, max_length: int | None, paired: bool) -> None:
+        least = 3 if paired else 2
+        if max_length is None:
+            return
+        if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < least:
+            raise InputError(
+                f"max_length is {max_length!r}, which leaves no room for the {least} special tokens of a "
+                + ("pair" if paired else "text"),
+                where="max_length",
+                mend=f"give a whole number of at least {least}, or None for no limit",
+            )
+
+
+class _FunctionCache:
+    """The traced functions of eager calls; not a tf.Module, so that an export does not hold them."""
+
+    def __init__(self) -> None:
+        self._functions: dict[tuple, Callable] = {}
+
+    def get(self, key: tuple, function: Callable, num_inputs: int) -> Callable:
+        if key not in self._functions:
+            signature = [tf.TensorSpec([None], tf.string)] * num_inputs
+            self._functions[key] = tf.function(function, input_signature=signature, autograph=False)
+        return self._functions[key]
+
+
+def _truncate(rows: list[Pieces], max_length: int | None) -> list[tf.Tensor]:
+    lengths = [row.row_lengths for row in rows]
+    if max_length is None:
+        return lengths
+    if len(rows) == 1:
+        return [tf.minimum(lengths[0], max_length - 2)]
+    return list(truncate_pair_lengths(*lengths, budget=max_length - 3))
+
+
+def _as_tuple(pieces: Pieces) -> tuple[tf.Tensor, ...]:
+    return tuple(part for part in pieces if part is not None)
+
+
+def _as_pieces(parts: tuple[tf.Tensor, ...]) -> Pieces:
+    return Pieces(*parts) if len(parts) == 4 else Pieces(*parts, offsets=None)
+
+
+def _as_tensor(texts: Texts, name: str) -> tf.Tensor:
+    if not tf.is_tensor(texts):
+        texts = _as_strings(texts, name)
+    if texts.dtype != tf.string or texts.shape.rank not in (None, 1):
+        raise InputError(
+            f"is a {texts.dtype.name} tensor of shape {texts.shape}",
+            where=name,
+            mend="give strings of shape [batch], e.g. a list",
+        )
+    return texts
+
+
+def _as_strings(texts: Any, name: str) -> tf.Tensor:
+    if isinstance(texts, str | bytes):
+        raise InputError("is a single string", where=name, mend="put it into a list")
+    values = texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
+    try:
+        return tf.constant(values, tf.string, shape=[len(values)])
+    except (TypeError, ValueError):
+        pass
+    for row, value in enumerate(values):
+        if not isinstance(value, str | bytes):
+            raise InputError(
+                f"is {value!r}, which is not a string", where=f"{name}[{row}]", mend="give a string, e.g. ''"
+            )
+        try:
+            value.encode() if isinstance(value, str) else value
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"holds half a surrogate pair at character {error.start}",
+                where=f"{name}[{row}]",
+                mend="decode the text with errors='replace'",
+            ) from None
+    raise InputError("is not a list of strings", where=name, mend="give strings of shape [batch], e.g. a list")
+
+
+def _check_batches(texts: tf.Tensor, pairs: tf.Tensor) -> None:
+    if not texts.shape.is_compatible_with(pairs.shape):
+        raise InputError(
+            f"{texts.shape[0]} texts stand against {pairs.shape[0]} pairs",
+            where="pairs",
+            mend="give every text its second text",
+        )
