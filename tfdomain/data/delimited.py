@@ -1,9 +1,9 @@
 """CSV and TSV files become Arrow columns, fast and with exact line numbers.
 
-A block of some megabytes is scanned with numpy: where its quotes, delimiters and line ends are says
-which bytes are rows, which line each starts on and how many fields it has. Rows found sound go to
-Arrow's own parser in one piece. Only a block whose quotes do not follow RFC 4180 (a quote in the
-middle of a bare field, say) is read record by record (`delimited_records`).
+A block of some megabytes is scanned with numpy (`delimited_layout`), which says which bytes are rows,
+which line each starts on and how many fields it has; the sound rows go to Arrow's own parser in one
+piece. Only a block whose quotes do not follow RFC 4180 (a quote in the middle of a bare field, say) is
+read record by record (`delimited_records`).
 
 Rows end at a line feed, after an optional carriage return, and at nothing else: U+2028 and U+0085
 occur inside texts. Empty lines are no rows. Nothing is trimmed.
@@ -19,13 +19,12 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tfdomain.data import delimited_records as records
+from tfdomain.data.delimited_layout import Layout, find_layout, sound_bytes
 from tfdomain.data.faults import BROKEN_UTF8, Report
 from tfdomain.data.sources import BLOCK_BYTES, Block, read_blocks, unknown_column
 from tfdomain.errors import InputError
 
 __all__ = ["read_delimited"]
-
-_LINE_FEED, _RETURN, _QUOTE, _TAB = b'\n\r"\t'
 
 
 def read_delimited(
@@ -52,80 +51,69 @@ def read_delimited(
         InputError: The file is empty, has no header, lacks a column, or has it twice.
     """
     blocks = read_blocks(path, zipped, block_bytes)
-    header, rest, line = _header(blocks, path, delimiter)
-    table = _Table(path, header, columns, delimiter, report, block_bytes)
+    header, rest, line = _read_header(blocks, path, delimiter)
+    for name in columns:
+        if name not in header:
+            raise unknown_column(name, header, path)
+        if header.count(name) > 1:
+            problem = f"has {header.count(name)} columns named {name!r}"
+            raise InputError(problem, where=str(path), mend="rename them in the header")
+    fields = {name: header.index(name) for name in columns}
+    parser = _Parser(fields, len(header), delimiter, report, block_bytes)
     for block in blocks:
         data = rest + block
-        parsed, used, lines = table.parse(data, line, last=False)
+        parsed, used, lines = parser.parse(data, line, last=False)
         rest, line = data[used:], line + lines
-        if parsed is not None:
-            yield parsed
-    if rest:
-        parsed, _, _ = table.parse(rest if rest.endswith(b"\n") else rest + b"\n", line, last=True)
-        if parsed is not None:
-            yield parsed
+        yield parsed
+    while rest:
+        data = rest.removesuffix(b"\n") + b"\n"
+        parsed, used, lines = parser.parse(data, line, last=True)
+        rest, line = data[used:], line + lines
+        yield parsed
 
 
-def _header(blocks: Iterator[bytes], path: Path, delimiter: str) -> tuple[list[str], bytes, int]:
-    data = b""
+def _read_header(blocks: Iterator[bytes], path: Path, delimiter: str) -> tuple[list[str], bytes, int]:
+    """The names of the columns, what of the first blocks follows them, and the line that this starts on."""
+    data, record = b"", None
     for block in blocks:
         data += block
         record = records.quoted_record(data, len(data) - len(data.lstrip(b"\r\n")), delimiter.encode())
         if record is not None:
             break
-    else:
+    if record is None:
         data += b"\n"
         record = records.quoted_record(data, 0, delimiter.encode())
-    problem = records.UNCLOSED_QUOTE if record is None else record.fields
-    if record is None or isinstance(problem, str):
-        raise InputError(f"the header has {problem}", where=f"{path}: line 1", mend="mend the header")
+    fields = records.UNCLOSED_QUOTE if record is None else record.fields
+    if record is None or isinstance(fields, str):
+        raise InputError(f"the header has {fields}", where=f"{path}: line 1", mend="mend the header")
     try:
-        names = [field.decode("utf-8") for field in problem]
+        names = [field.decode("utf-8") for field in fields]
     except UnicodeDecodeError:
         mend = "save the file as UTF-8 (for example `iconv -f latin1 -t UTF-8`)"
         raise InputError("the header is not UTF-8", where=f"{path}: line 1", mend=mend) from None
-    return names, data[record.end :], 1 + data[: record.end].count(b"\n")
+    return names, data[record.end :], 1 + data.count(b"\n", 0, record.end)
 
 
-class _Table:
+class _Parser:
     """What every block of one file needs: which fields to take, and how to tell of faults."""
 
-    def __init__(
-        self,
-        path: Path,
-        header: list[str],
-        columns: list[str],
-        delimiter: str,
-        report: Report,
-        block_bytes: int,
-    ):
-        for name in columns:
-            if name not in header:
-                raise unknown_column(name, header, path)
-            if header.count(name) > 1:
-                problem = f"has {header.count(name)} columns named {name!r}"
-                raise InputError(problem, where=str(path), mend="rename them in the header")
-        self.fields = {name: header.index(name) for name in columns}
-        self.width, self.delimiter, self.report = len(header), delimiter, report
-        self.block_bytes = block_bytes
+    def __init__(self, fields: dict[str, int], width: int, delimiter: str, report: Report, block_bytes: int):
+        self.fields, self.width, self.delimiter = fields, width, delimiter
+        self.report, self.block_bytes = report, block_bytes
 
-    def parse(self, data: bytes, line: int, *, last: bool) -> tuple[Block | None, int, int]:
+    def parse(self, data: bytes, line: int, *, last: bool) -> tuple[Block, int, int]:
         """Reads the whole rows of `data`, whose first line is `line`.
 
         Returns:
-            The sound rows or None, the number of bytes used, and the number of lines in these.
+            The sound rows, the number of bytes used, and the number of lines in these.
         """
-        layout = _Layout.of(data, ord(self.delimiter))
-        if layout is None or (not layout.used and (last or len(data) > self.block_bytes)):
+        layout = find_layout(data, ord(self.delimiter))
+        endless = layout is not None and not layout.used and (last or len(data) > self.block_bytes)
+        if layout is None or endless:
             return self._parse_records(data, line, last)
-        if not layout.used:
-            return None, 0, 0
-        block = self._parse_layout(data, layout, line)
-        if block is None:
-            return self._parse_records(data, line, last)
-        return block, layout.used, layout.num_lines
+        return self._parse_layout(data, layout, line), layout.used, layout.num_lines
 
-    def _parse_layout(self, data: bytes, layout: "_Layout", line: int) -> Block | None:
+    def _parse_layout(self, data: bytes, layout: Layout, line: int) -> Block:
         lines = layout.first_lines + line
         wrong = {
             records.STRAY_RETURN: layout.stray_return,
@@ -137,19 +125,17 @@ class _Table:
         for problem, rows in wrong.items():
             self.report(problem, lines[sound & rows])
             sound &= ~rows
-        arrays = self._arrow_columns(_slices(data, layout, sound), int(sound.sum()))
-        if arrays is None:
-            return None
-        return Block(arrays, lines[sound])
+        columns = self._arrow_columns(sound_bytes(data, layout, sound), int(sound.sum()))
+        return Block(columns, lines[sound])
 
-    def _arrow_columns(self, data: bytes, num_rows: int) -> dict[str, pa.Array] | None:
+    def _arrow_columns(self, data: bytes, num_rows: int) -> dict[str, pa.Array]:
         if not num_rows:
             return {name: pa.array([], pa.string()) for name in self.fields}
         names = [str(index) for index in range(self.width)]
         wanted = [names[index] for index in self.fields.values()]
         table = pa.csv.read_csv(
             pa.BufferReader(data),
-            # One block: Arrow's own cutting into blocks has nothing to find here.
+            # One block: the rows are whole already, and Arrow need not look for their ends.
             read_options=pa.csv.ReadOptions(column_names=names, block_size=len(data) + 1, use_threads=False),
             parse_options=pa.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
@@ -159,9 +145,9 @@ class _Table:
                 check_utf8=False,
             ),
         )
-        # Two parsers that disagree on the rows would shift labels against texts: read those exactly.
         if table.num_rows != num_rows:
-            return None
+            # Never seen; but rows that shifted against their line numbers would go unnoticed.
+            raise RuntimeError(f"Arrow found {table.num_rows} rows where the layout has {num_rows}")
         return {name: table.column(str(index)).combine_chunks() for name, index in self.fields.items()}
 
     def _parse_records(self, data: bytes, line: int, last: bool) -> tuple[Block, int, int]:
@@ -171,21 +157,17 @@ class _Table:
             record = self._record(data, position, last)
             if record is None:
                 break
-            fields = (
-                records.decoded(record.fields, self.width)
-                if isinstance(record.fields, list)
-                else record.fields
-            )
-            if isinstance(fields, str) and record.fields:
+            fields = records.decoded(record, self.width)
+            if isinstance(fields, str):
                 self.report(fields, [line])
-            elif not isinstance(fields, str):
+            elif fields:
                 for name, index in self.fields.items():
                     values[name].append(fields[index])
                 lines.append(line)
             line += data.count(b"\n", position, record.end)
             position = record.end
-        arrays = {name: pa.array(column, pa.string()) for name, column in values.items()}
-        return Block(arrays, np.array(lines, np.int64)), position, line - first
+        columns = {name: pa.array(column, pa.string()) for name, column in values.items()}
+        return Block(columns, np.array(lines, np.int64)), position, line - first
 
     def _record(self, data: bytes, position: int, last: bool) -> records.Record | None:
         delimiter = self.delimiter.encode()
@@ -200,65 +182,11 @@ class _Table:
 
 
 def _swallows(fields: list[bytes]) -> bool:
-    # In files that never quote, a quote that opens a text may find its match in a later row: the field
-    # between them then holds both a line end and a tab.
+    # The same sign of an unquoted TSV that the layout looks for.
     return any(b"\n" in field and b"\t" in field for field in fields)
 
 
-class _Layout:
-    """Where the rows of a block stand, by numpy; all positions are offsets into its bytes."""
-
-    @classmethod
-    def of(cls, data: bytes, delimiter: int) -> "_Layout | None":
-        """The layout of a block; None if its quotes are not to be trusted."""
-        layout = cls()
-        codes = np.frombuffer(data, np.uint8)
-        newlines, quotes = np.flatnonzero(codes == _LINE_FEED), np.flatnonzero(codes == _QUOTE)
-        ends = _outside(newlines, quotes)
-        layout.used = int(ends[-1]) + 1 if len(ends) else 0
-        if not layout.used:
-            return layout
-        if not _regular(codes, quotes[quotes < layout.used], delimiter):
-            return None
-        every_delimiter = np.flatnonzero(codes[: layout.used] == delimiter)
-        delimiters = _outside(every_delimiter, quotes)
-        if delimiter == _TAB and _share_quotes(newlines, every_delimiter, quotes):
-            return None
-        returns = _outside(np.flatnonzero(codes[: layout.used] == _RETURN), quotes)
-        layout.ends = ends + 1
-        layout.starts = np.concatenate([[0], layout.ends[:-1]])
-        layout.num_lines = int(np.searchsorted(newlines, layout.used))
-        layout.first_lines = np.searchsorted(newlines, layout.starts)
-        layout.num_fields = np.diff(np.searchsorted(delimiters, layout.ends), prepend=0) + 1
-        content = ends - layout.starts
-        layout.blank = (content == 0) | ((content == 1) & (codes[layout.starts] == _RETURN))
-        stray = returns[codes[returns + 1] != _LINE_FEED]
-        layout.stray_return = np.diff(np.searchsorted(stray, layout.ends), prepend=0) > 0
-        return layout
-
-
-def _outside(positions: np.ndarray, quotes: np.ndarray) -> np.ndarray:
-    # After an even number of quotes one is outside of a quoted field.
-    return positions[np.searchsorted(quotes, positions) % 2 == 0] if len(quotes) else positions
-
-
-def _share_quotes(newlines: np.ndarray, delimiters: np.ndarray, quotes: np.ndarray) -> bool:
-    # Whether some quoted field holds both a line end and a delimiter (`_swallows`).
-    within = [np.searchsorted(quotes, positions) for positions in (newlines, delimiters)]
-    common = np.intersect1d(*within)
-    return bool((common % 2).any())
-
-
-def _regular(codes: np.ndarray, quotes: np.ndarray, delimiter: int) -> bool:
-    opening, closing = quotes[::2], quotes[1::2]
-    before = codes[opening - 1]
-    after = codes[closing + 1]
-    opens = (before == delimiter) | (before == _LINE_FEED) | (before == _QUOTE) | (opening == 0)
-    closes = (after == delimiter) | (after == _LINE_FEED) | (after == _RETURN) | (after == _QUOTE)
-    return bool(opens.all() and closes.all())
-
-
-def _broken_utf8(data: bytes, layout: _Layout) -> np.ndarray:
+def _broken_utf8(data: bytes, layout: Layout) -> np.ndarray:
     broken = np.zeros(len(layout.starts), bool)
     try:
         data[: layout.used].decode("utf-8")
@@ -269,13 +197,3 @@ def _broken_utf8(data: bytes, layout: _Layout) -> np.ndarray:
             except UnicodeDecodeError:
                 broken[row] = True
     return broken
-
-
-def _slices(data: bytes, layout: _Layout, sound: np.ndarray) -> bytes:
-    keep = sound | layout.blank
-    if keep.all():
-        return data[: layout.used]
-    edges = np.flatnonzero(np.diff(keep.astype(np.int8), prepend=0, append=0))
-    runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    view = memoryview(data)
-    return b"".join(view[layout.starts[first] : layout.ends[stop - 1]] for first, stop in runs)

@@ -59,7 +59,7 @@ def quoted_record(data: bytes, start: int, delimiter: bytes) -> Record | None:
     while True:
         if data[position : position + 1] == b'"':
             closing = _closing_quote(data, position + 1)
-            if closing < 0 or len(data) - closing <= 2 and data[closing + 1 :] in (b"", b"\r"):
+            if closing < 0 or data[closing + 1 : closing + 3] in (b"", b"\r"):
                 return None
             fields.append(data[position + 1 : closing].replace(b'""', b'"'))
             position = closing + 1
@@ -83,8 +83,13 @@ def quoted_record(data: bytes, start: int, delimiter: bytes) -> Record | None:
             return Record(TEXT_AFTER_QUOTE, _line_end(data, start))
 
 
-def decoded(fields: list[bytes], width: int) -> list[str] | str:
-    """The fields as text, or the fault that they have: not `width` many, or not UTF-8."""
+def decoded(record: Record, width: int) -> list[str] | str:
+    """The fields of a record as text, none for an empty line; or its fault, not `width` fields among them."""
+    fields = record.fields
+    if isinstance(fields, str):
+        return fields
+    if not fields:
+        return []
     if len(fields) != width:
         return too_few(width) if len(fields) < width else too_many(width)
     try:

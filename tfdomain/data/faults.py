@@ -64,9 +64,7 @@ class Faults:
             parts.append(f"{files[file]}: {_lines(self._first_lines[file, problem], count, unit)}: {problem}")
         rest = len(parts) - SHOWN_KINDS
         shown = parts[:SHOWN_KINDS] + ([f"and {rest} more kinds of fault"] if rest > 0 else [])
-        return InputError(
-            "; ".join(shown), mend="mend the rows, or set `data.on_bad_row: skip` to leave them out"
-        )
+        return InputError("; ".join(shown), mend="mend the rows, or set `data.on_bad_row: skip` to leave them out")
 
     def to_json(self) -> dict[str, Any]:
         """A form for JSON; `from_json` takes it back."""

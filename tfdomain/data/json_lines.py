@@ -116,7 +116,7 @@ class _Fault(str):
     __slots__ = ()
 
 
-def _cell(value: Any, only_text: bool) -> str | None | _Fault:
+def _cell(value: Any, only_text: bool) -> str | _Fault | None:
     if type(value) is str:
         try:
             value.encode("utf-8")

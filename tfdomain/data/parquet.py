@@ -44,9 +44,7 @@ def read_parquet(path: Path, *, texts: list[str], label: str | None, extra: list
         if isinstance(error, FileNotFoundError):
             raise
         reason = str(error).splitlines()[0]
-        raise InputError(
-            f"is not sound Parquet ({reason})", where=str(path), mend="write or copy it again"
-        ) from None
+        raise InputError(f"is not sound Parquet ({reason})", where=str(path), mend="write or copy it again") from None
 
 
 def as_label_text(values: pa.Array) -> pa.Array:
@@ -72,9 +70,7 @@ def _column(values: pa.Array, name: str, texts: list[str], label: str | None, pa
     if name != label:
         return values
     if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
-        raise InputError(
-            f"column {name!r} holds {values.type}, no labels", where=str(path), mend="name a label column"
-        )
+        raise InputError(f"column {name!r} holds {values.type}, no labels", where=str(path), mend="name a label column")
     return as_label_text(values)
 
 

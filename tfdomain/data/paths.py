@@ -48,7 +48,7 @@ def find_files(
 
 def near_names(name: str, names: Iterable[str], count: int = 3) -> list[str]:
     """The names most like `name`, the likest first; capitals do not count."""
-    by_lower = {}
+    by_lower: dict[str, str] = {}
     for candidate in names:
         by_lower.setdefault(candidate.lower(), candidate)
     matches = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)
@@ -72,9 +72,7 @@ def _find(text: str, roots: list[Path]) -> list[Path]:
 def _not_found(text: str, candidates: list[Path]) -> InputError:
     folders = [candidate for candidate in candidates if candidate.is_dir()]
     if folders:
-        return InputError(
-            "is a folder, not a file", where=str(folders[0]), mend=f"name its files: {text}/*.csv"
-        )
+        return InputError("is a folder, not a file", where=str(folders[0]), mend=f"name its files: {text}/*.csv")
     kind = "no file matches" if _WILDCARDS & set(text) else "no such file"
     places = " or ".join(dict.fromkeys(str(candidate.parent) for candidate in candidates))
     near = []

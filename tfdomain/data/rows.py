@@ -56,9 +56,7 @@ def read_rows(
         mend = "name one text column, or two different ones for pairs"
         raise InputError(f"names {len(texts)} columns: {list(texts)}", where="data.text", mend=mend)
     if label in texts:
-        raise InputError(
-            f"{label!r} is a text column too", where="data.label", mend="name the column of labels"
-        )
+        raise InputError(f"{label!r} is a text column too", where="data.label", mend="name the column of labels")
     if not files:
         raise InputError("no file is named", where="data", mend="give at least one file")
     paths = [Path(file) for file in files]

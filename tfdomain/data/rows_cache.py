@@ -76,9 +76,7 @@ def _open(target: Path) -> tuple[pa.Table, dict[str, Any]] | None:
 class _Reading:
     """One way of reading some files: what to take from them and what to refuse."""
 
-    def __init__(
-        self, files: list[Path], texts: list[str], label: str | None, extra: list[str], require_text: bool
-    ):
+    def __init__(self, files: list[Path], texts: list[str], label: str | None, extra: list[str], require_text: bool):
         self.files, self.texts, self.label, self.extra = files, texts, label, extra
         self.require_text = require_text
         self.formats = [file_format(file) for file in files]

@@ -3,8 +3,9 @@
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -48,13 +49,9 @@ def file_format(path: Path) -> tuple[str, bool]:
     suffix = "".join(suffixes[:-1][-1:] if zipped else suffixes[-1:])
     kind = FORMATS.get(suffix)
     if kind is None or (kind == "parquet" and zipped):
-        choices = ", ".join(
-            ending if FORMATS[ending] == "parquet" else f"{ending}[.gz]" for ending in FORMATS
-        )
+        choices = ", ".join(ending if FORMATS[ending] == "parquet" else f"{ending}[.gz]" for ending in FORMATS)
         ending = "".join(suffixes if zipped else suffixes[-1:]) or "none"
-        raise InputError(
-            f"unknown file ending ({ending})", where=str(path), mend=f"the endings read are {choices}"
-        )
+        raise InputError(f"unknown file ending ({ending})", where=str(path), mend=f"the endings read are {choices}")
     return kind, zipped
 
 
@@ -64,8 +61,7 @@ def read_blocks(path: Path, zipped: bool, size: int = BLOCK_BYTES) -> Iterator[b
     Raises:
         InputError: The file is empty, is cut short (gzip), or is evidently not UTF-8 text.
     """
-    opened = cast(IO[bytes], gzip.open(path, "rb")) if zipped else open(path, "rb")
-    with opened as file:
+    with open(path, "rb") as raw, gzip.GzipFile(fileobj=raw) if zipped else nullcontext(raw) as file:
         block = _read(file, size, path)
         if not block:
             raise InputError("is empty", where=str(path), mend="give a file with rows")
@@ -83,19 +79,24 @@ def unknown_column(name: str, names: list[str], path: Path) -> InputError:
     if near:
         mend = f"did you mean {near[0]!r}?"
     elif separators:
-        mend = f"the fields seem to be separated by {separators[0]!r}: save them with commas (.csv) or tabs (.tsv)"
+        mend = f"its fields seem to end at {separators[0]!r}: save them with commas (.csv) or tabs (.tsv)"
     else:
         mend = "name one of these"
     return InputError(f"has no column {name!r}; its columns are {shown}", where=str(path), mend=mend)
 
 
-def _read(file: IO[bytes], size: int, path: Path) -> bytes:
+class SupportsRead(Protocol):
+    """A file open for reading bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most `size`; none at the end."""
+
+
+def _read(file: SupportsRead, size: int, path: Path) -> bytes:
     try:
         return file.read(size)
     except EOFError:
-        raise InputError(
-            "is cut short (its gzip stream has no end)", where=str(path), mend="copy it again"
-        ) from None
+        raise InputError("is cut short (its gzip stream has no end)", where=str(path), mend="copy it again") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"is not sound gzip ({error})", where=str(path), mend="copy it again") from None
 
@@ -108,6 +109,4 @@ def _check_encoding(block: bytes, path: Path) -> None:
         mend = "save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`)"
         raise InputError(f"is {encoding}, not UTF-8 text", where=str(path), mend=mend)
     if block[:2] == _GZIP_MARK:
-        raise InputError(
-            "is gzipped though its name does not say so", where=str(path), mend="add .gz to its name"
-        )
+        raise InputError("is gzipped though its name does not say so", where=str(path), mend="add .gz to its name")

@@ -9,9 +9,7 @@ from tfdomain.errors import InputError
 __all__ = ["split_rows"]
 
 
-def split_rows(
-    labels: Any | None, *, share: float, num_rows: int, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(labels: Any | None, *, share: float, num_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Splits row numbers into those to train on and those held out.
 
     Every class gives its share, rounded by largest remainders so that the total is the nearest to
@@ -38,9 +36,7 @@ def split_rows(
         raise InputError(f"the seed {seed} is negative", where="seed", mend="choose 0 or more")
     classes = np.zeros(num_rows, np.int64) if labels is None else _class_numbers(labels)
     if len(classes) != num_rows:
-        raise InputError(
-            f"{len(classes)} labels for {num_rows} rows", where="labels", mend="give one label a row"
-        )
+        raise InputError(f"{len(classes)} labels for {num_rows} rows", where="labels", mend="give one label a row")
     random = np.random.Generator(np.random.PCG64(seed))
     # One permutation for all rows, whatever the classes: within a class its order is random as well.
     order = random.permutation(num_rows)

@@ -26,19 +26,12 @@ def as_text_array(values: Any, name: str, *, numbers: bool = False) -> pa.Chunke
     """
     if isinstance(values, str | bytes):
         raise InputError("is one string, not many", where=name, mend="put it into a list")
-    if isinstance(values, pa.ChunkedArray):
-        column = values
-    else:
-        column = _convert(values, name)
+    column = values if isinstance(values, pa.ChunkedArray) else _convert(values, name)
     if pa.types.is_dictionary(column.type):
-        column = pa.chunked_array(
-            [chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type
-        )
+        column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)
     if column.null_count:
         row = next(row for row, value in enumerate(column) if not value.is_valid)
-        raise InputError(
-            "is missing", where=f"{name}[{row}]", mend="give every row a value, or leave the row out"
-        )
+        raise InputError("is missing", where=f"{name}[{row}]", mend="give every row a value, or leave the row out")
     if pa.types.is_string(column.type):
         return column
     if not len(column):
@@ -52,7 +45,7 @@ def fingerprint(*columns: pa.ChunkedArray) -> str:
     for column in columns:
         lengths, content = hashlib.sha256(), hashlib.sha256()
         for offsets, data in map(_buffers, column.chunks):
-            lengths.update(np.ascontiguousarray(np.diff(offsets)))
+            lengths.update(np.diff(offsets).tobytes())
             content.update(data[offsets[0] : offsets[-1]])
         total.update(lengths.digest() + content.digest())
     return total.hexdigest()
@@ -73,7 +66,7 @@ class TextColumn:
         return int(self._starts[-1])
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """The strings of some rows: an object array `[k]` of UTF-8 bytes, in the order of `rows` (int64 `[k]`)."""
+        """The strings of some rows (int64 `[k]`), in that order: an object array `[k]` of UTF-8 bytes."""
         chunks = np.searchsorted(self._starts, rows, side="right") - 1
         taken = np.empty(len(rows), object)
         for position, (row, chunk) in enumerate(
@@ -129,13 +122,9 @@ def _offender(values: Iterable[Any], name: str) -> InputError:
             elif isinstance(value, bytes):
                 value.decode("utf-8")
             elif value is None or value != value:
-                return InputError(
-                    "is missing", where=f"{name}[{row}]", mend="give every row a value, or leave it out"
-                )
+                return InputError("is missing", where=f"{name}[{row}]", mend="give every row a value, or leave it out")
             else:
                 return InputError(f"is {value!r}, not a string", where=f"{name}[{row}]", mend="give strings")
-        except UnicodeError as error:
-            return InputError(
-                f"is no UTF-8 text ({error.reason})", where=f"{name}[{row}]", mend="mend the text"
-            )
+        except (UnicodeEncodeError, UnicodeDecodeError) as error:
+            return InputError(f"is no UTF-8 text ({error.reason})", where=f"{name}[{row}]", mend="mend the text")
     return InputError(f"mixes {', '.join(kind.__name__ for kind in kinds)}", where=name, mend="give strings")
