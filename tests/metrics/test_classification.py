@@ -11,8 +11,6 @@ import sklearn.metrics as reference
 from tfdomain.errors import InputError
 from tfdomain.metrics.classification import classification_metrics
 
-CLOSE = {"rtol": 1e-9, "atol": 1e-12}
-
 
 def random_case(seed: int):
     """Labels, probabilities, names, weights: often with ties, absent classes, or a single example."""
@@ -37,7 +35,7 @@ def same(ours, theirs):
     """Equal within rounding; None where the reference is undefined."""
     if ours is None:
         return theirs is None or np.isnan(theirs)
-    return theirs is not None and np.isclose(ours, theirs, **CLOSE)
+    return theirs is not None and np.isclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 def each_area(labels, probabilities, weight):
@@ -46,13 +44,9 @@ def each_area(labels, probabilities, weight):
     for index in range(probabilities.shape[1]):
         positive = labels == index
         if positive.any():
-            areas[1, index] = reference.average_precision_score(
-                positive, probabilities[:, index], sample_weight=weight
-            )
+            areas[1, index] = reference.average_precision_score(positive, probabilities[:, index], sample_weight=weight)
             if not positive.all():
-                areas[0, index] = reference.roc_auc_score(
-                    positive, probabilities[:, index], sample_weight=weight
-                )
+                areas[0, index] = reference.roc_auc_score(positive, probabilities[:, index], sample_weight=weight)
     return areas
 
 
@@ -153,9 +147,7 @@ def test_a_weight_of_two_is_the_example_twice():
     labels, probabilities, names, _ = random_case(8)
     weight = np.random.default_rng(0).integers(0, 3, len(labels))
     weighted = classification_metrics(labels, probabilities, names, weight)
-    repeated = classification_metrics(
-        np.repeat(labels, weight), np.repeat(probabilities, weight, axis=0), names
-    )
+    repeated = classification_metrics(np.repeat(labels, weight), np.repeat(probabilities, weight, axis=0), names)
     for name in ("accuracy", "macro_f1", "weighted_recall", "log_loss", "roc_auc", "pr_auc"):
         assert weighted[name] == pytest.approx(repeated[name])
 

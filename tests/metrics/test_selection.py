@@ -11,9 +11,7 @@ from tfdomain.metrics.selection import SUMMARY_METRICS, is_better, metric_direct
 @pytest.fixture
 def metrics():
     random = np.random.default_rng(0)
-    return classification_metrics(
-        random.integers(0, 3, 50), random.dirichlet(np.ones(3), 50), ["a", "b", "No. 3"]
-    )
+    return classification_metrics(random.integers(0, 3, 50), random.dirichlet(np.ones(3), 50), ["a", "b", "No. 3"])
 
 
 def test_every_summary_metric_but_the_loss_is_a_flat_number_of_the_table(metrics):
@@ -28,9 +26,7 @@ def test_dotted_names_reach_into_the_table_even_past_labels_with_dots(metrics):
     assert metric_value({"validation": metrics}, "validation.per_class.b.pr_auc") > 0
 
 
-@pytest.mark.parametrize(
-    "name", ["f1", "per_class.z.f1", "per_class", "confusion_matrix", "", "per_class.a.f1.x"]
-)
+@pytest.mark.parametrize("name", ["f1", "per_class.z.f1", "per_class", "confusion_matrix", "", "per_class.a.f1.x"])
 def test_an_unknown_name_lists_the_choices(metrics, name):
     with pytest.raises(InputError, match=r"there is no metric .*choose one of .*macro_f1"):
         metric_value(metrics, name)

@@ -64,9 +64,7 @@ def test_counting_goes_on_past_float32():
     assert float(metric.result()) == 2**24 / (2**24 + 1)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"score": "f1", "num_classes": 3}, {"score": "accuracy", "num_classes": 1}]
-)
+@pytest.mark.parametrize("arguments", [{"score": "f1", "num_classes": 3}, {"score": "accuracy", "num_classes": 1}])
 def test_contradictions_are_refused(arguments):
     with pytest.raises(InputError, match=r"choose one of accuracy|num_classes is 1"):
         ConfusionScore(**arguments)

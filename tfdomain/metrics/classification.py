@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfdomain.errors import InputError
 from tfdomain.metrics.confusion import CONFUSION_SCORES, class_scores, confusion_matrix, confusion_scores
@@ -16,10 +17,10 @@ _ROUNDING = 1e-2
 
 
 def classification_metrics(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
+    labels: ArrayLike,
+    probabilities: ArrayLike,
     label_names: Sequence[str],
-    sample_weight: np.ndarray | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> dict[str, Any]:
     """Judges a classifier on labelled examples.
 
@@ -94,9 +95,7 @@ def _averaged_areas(areas: list, support: np.ndarray) -> dict[str, float | None]
         defined = [index for index, value in enumerate(values) if value is not None]
         chosen = [values[index] for index in defined]
         averaged[name] = float(np.mean(chosen)) if defined else None
-        averaged[f"weighted_{name}"] = (
-            float(np.average(chosen, weights=support[defined])) if defined else None
-        )
+        averaged[f"weighted_{name}"] = float(np.average(chosen, weights=support[defined])) if defined else None
     return averaged
 
 
@@ -119,9 +118,7 @@ def _check(
             mend="give one column for each label name",
         )
     if labels.shape != probabilities.shape[:1] or (labels.size and labels.dtype.kind not in "iu"):
-        problem = (
-            f"labels are {labels.dtype} {labels.shape}, not whole numbers of shape ({len(probabilities)},)"
-        )
+        problem = f"labels are {labels.dtype} {labels.shape}, not whole numbers of shape ({len(probabilities)},)"
         raise InputError(problem, mend="give the place of the true class for each row")
     outside = np.flatnonzero((labels < 0) | (labels >= len(label_names)))
     if outside.size:
@@ -132,10 +129,6 @@ def _check(
     if not valid.all():
         row, column = np.argwhere(~valid)[0]
         problem = f"{probabilities[row, column]} is not a probability"
-        raise InputError(
-            problem, where=f"row {row}", mend="apply softmax to logits; NaN means that training diverged"
-        )
-    if weight is not None and (
-        weight.shape != labels.shape or not np.all((weight >= 0) & np.isfinite(weight))
-    ):
+        raise InputError(problem, where=f"row {row}", mend="apply softmax to logits; NaN means that training diverged")
+    if weight is not None and (weight.shape != labels.shape or not np.all((weight >= 0) & np.isfinite(weight))):
         raise InputError("sample_weight must hold one finite number of at least 0 for each row")

@@ -14,9 +14,7 @@ class RankingAreas(NamedTuple):
     pr_auc: float | None
 
 
-def ranking_areas(
-    positive: np.ndarray, scores: np.ndarray, sample_weight: np.ndarray | None = None
-) -> RankingAreas:
+def ranking_areas(positive: np.ndarray, scores: np.ndarray, sample_weight: np.ndarray | None = None) -> RankingAreas:
     """How well the scores put the positive examples before the negative ones.
 
     Equal scores count as one threshold: ties neither help nor harm. The ROC area needs both

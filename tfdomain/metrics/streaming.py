@@ -42,9 +42,7 @@ class ConfusionScore(keras.metrics.Metric):
 
     def __init__(self, score: str, *, num_classes: int, name: str | None = None, dtype: Any = None):
         if score not in CONFUSION_SCORES:
-            raise InputError(
-                f"there is no score {score!r}", mend=f"choose one of {', '.join(CONFUSION_SCORES)}"
-            )
+            raise InputError(f"there is no score {score!r}", mend=f"choose one of {', '.join(CONFUSION_SCORES)}")
         if num_classes < 2:
             raise InputError(f"num_classes is {num_classes}, not 2 or more")
         super().__init__(name=name or score, dtype=dtype)

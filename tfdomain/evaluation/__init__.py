@@ -1,0 +1,1 @@
+"""A model is judged: reports, figures, verdicts."""

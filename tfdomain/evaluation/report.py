@@ -1,0 +1,156 @@
+"""The test report that a person reads, in a terminal or in a log file."""
+
+import io
+import sys
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from rich.box import SIMPLE
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["print_report", "report_text"]
+
+MAX_CLASSES = 25
+MAX_CONFUSIONS = 10
+MAX_NAME_CELLS = 48
+# A line of a log file is never wrapped: wide enough for every table above.
+_LOG_WIDTH = 200
+
+_SUMMARY = {
+    "num_examples": "examples",
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "log_loss": "log loss",
+}
+_CLASS_COLUMNS = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "support": "examples",
+}
+
+
+def report_text(metrics: Mapping[str, Any], *, title: str = "Test", width: int | None = None) -> str:
+    """The report as plain text: no colours, no control characters, columns aligned.
+
+    It shows the summary, the classes, and the most frequent confusions. Up to 25 classes are all
+    shown, the largest first; of more only the 25 with the lowest F1, with a note.
+
+    Args:
+        metrics: As `tfdomain.metrics.classification.classification_metrics` gives them; what is
+            missing is not shown.
+        title: The heading.
+        width: The number of columns of text; None takes as many as the report needs.
+
+    Returns:
+        Lines that end in a newline each. An undefined value is shown as a dash.
+    """
+    text = io.StringIO()
+    console = Console(
+        file=text, width=width or _LOG_WIDTH, color_system=None, force_terminal=False, legacy_windows=False
+    )
+    console.print(_report(metrics, title))
+    return "\n".join(line.rstrip() for line in text.getvalue().strip("\n").split("\n")) + "\n"
+
+
+def print_report(metrics: Mapping[str, Any], title: str = "Test", *, file: TextIO | None = None) -> None:
+    """Prints the report: with colours, in the window's width, on a terminal; plain text elsewhere.
+
+    Args:
+        metrics: As for `report_text`.
+        title: The heading.
+        file: Where to; None is the standard output.
+    """
+    file = file or sys.stdout
+    console = Console(file=file)
+    if console.is_terminal:
+        console.print(_report(metrics, title))
+    else:
+        file.write(report_text(metrics, title=title))
+
+
+def _report(metrics: Mapping[str, Any], title: str) -> Group:
+    parts: list[Any] = [Text(title, style="bold"), _summary_table(metrics)]
+    if metrics.get("per_class"):
+        parts += _class_parts(metrics["per_class"])
+    if metrics.get("confusion_matrix") and metrics.get("per_class"):
+        parts += _confusion_parts(metrics["confusion_matrix"], list(metrics["per_class"]))
+    return Group(*parts)
+
+
+def _summary_table(metrics: Mapping[str, Any]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    names = list(metrics.get("per_class", {}))
+    for key, name in _SUMMARY.items():
+        if key in metrics:
+            # Of two classes the precision-recall area belongs to one; it differs for the other.
+            of = f" of {_name(names[1])}" if key == "pr_auc" and len(names) == 2 else ""
+            table.add_row(Text(f"  {name}{of}"), _number(metrics[key]))
+    return table
+
+
+def _class_parts(per_class: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    if len(per_class) <= MAX_CLASSES:
+        chosen = sorted(per_class.items(), key=lambda item: -item[1]["support"])
+        heading = "classes"
+    else:
+        # A class that occurs nowhere has no F1 and is no weakness of the model: it goes last.
+        worst = sorted(per_class.items(), key=lambda item: (item[1]["f1"] is None, item[1]["f1"] or 0.0))
+        chosen = worst[:MAX_CLASSES]
+        heading = f"classes (the {MAX_CLASSES} of {len(per_class)} with the lowest F1; the metrics hold them all)"
+    table = _table("class", *_CLASS_COLUMNS.values())
+    for name, scores in chosen:
+        table.add_row(_name(name), *(_number(scores.get(key)) for key in _CLASS_COLUMNS))
+    return [Text(), Text(heading, style="bold"), table]
+
+
+def _confusion_parts(matrix: list[list[float]], names: list[str]) -> list[Any]:
+    confusions = [
+        (count, count / sum(row), true, predicted)
+        for true, row in enumerate(matrix)
+        for predicted, count in enumerate(row)
+        if count > 0 and true != predicted
+    ]
+    if not confusions:
+        return []
+    confusions.sort(key=lambda item: (-item[0], item[2:]))
+    table = _table("is", "taken for", "times", "share", left=2)
+    for count, share, true, predicted in confusions[:MAX_CONFUSIONS]:
+        table.add_row(_name(names[true]), _name(names[predicted]), _number(count), f"{share:.1%}")
+    heading = Text("most frequent confusions (share: of the class's own examples)", style="bold")
+    return [Text(), heading, table]
+
+
+def _table(*headings: str, left: int = 1) -> Table:
+    table = Table(box=SIMPLE, padding=(0, 1), show_edge=False, header_style="bold")
+    for index, heading in enumerate(headings):
+        justify: Any = "left" if index < left else "right"
+        table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def _name(name: str) -> Text:
+    # Label names come from people's files: a control character would break the table or colour it.
+    plain = "".join(c if unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}" for c in str(name))
+    if cell_len(plain) > MAX_NAME_CELLS:
+        plain = set_cell_size(plain, MAX_NAME_CELLS - 1).rstrip() + "…"
+    return Text(plain)
