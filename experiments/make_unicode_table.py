@@ -118,7 +118,7 @@ def main() -> None:
     path = parser.parse_args().to
     start = time.perf_counter()
     tables = make_tables(ALL_CODE_POINTS)
-    np.savez_compressed(path, **tables)
+    np.savez_compressed(path, **tables)  # type: ignore[arg-type]
     sizes = {name: list(table.shape) for name, table in tables.items()}
     seconds = round(time.perf_counter() - start, 1)
     print(json.dumps({"tokenizers": tokenizers.__version__, "tables": sizes, "seconds": seconds}))

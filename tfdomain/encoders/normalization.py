@@ -10,6 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfdomain.encoders.flat_rows import repeat_index, row_indices
+from tfdomain.encoders.special_tokens import SpecialToken
 from tfdomain.encoders.unicode_tables import (
     CODE_SHIFT,
     DROPPED,
@@ -23,7 +24,6 @@ from tfdomain.encoders.unicode_tables import (
     SPACE,
     compose_table,
 )
-from tfdomain.encoders.special_tokens import SpecialToken
 
 __all__ = ["Normalizer", "Words"]
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfdomain.encoders.normalization import Normalizer
 from tfdomain.encoders.special_tokens import SpecialToken
+from tfdomain.encoders.text_inputs import Texts, as_batches
+from tfdomain.encoders.tokenizer_saving import write_tokenizer_files
 from tfdomain.encoders.truncation import truncate_pair_lengths
-from tfdomain.encoders.vocabulary import TokenizerSettings, read_tokenizer_files, write_tokenizer_files
+from tfdomain.encoders.vocabulary import TokenizerSettings, read_tokenizer_files
 from tfdomain.encoders.wordpiece import Pieces, WordPieceModel
 from tfdomain.errors import InputError
 
@@ -19,8 +20,6 @@ __all__ = ["Tokenizer"]
 
 # Texts of these characters only need no normalization but a lower case.
 PLAIN_TEXT = r"[\t\n\r -~]*"
-
-Texts = str | Sequence[str] | np.ndarray | tf.Tensor
 
 
 class Tokenizer(tf.Module):
@@ -156,11 +155,8 @@ class Tokenizer(tf.Module):
         Raises:
             InputError: A text is not a string, or the lengths do not fit together.
         """
-        self._check_length(max_length, pairs is not None)
-        inputs = [_as_tensor(texts, "texts")]
-        if pairs is not None:
-            inputs.append(_as_tensor(pairs, "pairs"))
-            _check_batches(*inputs)
+        _check_length(max_length, pairs is not None)
+        inputs = as_batches(texts, pairs)
         options = (max_length, return_offsets, split_special_tokens)
         return self._run(("encode", len(inputs), *options), lambda *batch: self._encode(batch, *options), inputs)
 
@@ -183,11 +179,8 @@ class Tokenizer(tf.Module):
         Returns:
             int32 `[batch]`.
         """
-        self._check_length(max_length, pairs is not None)
-        inputs = [_as_tensor(texts, "texts")]
-        if pairs is not None:
-            inputs.append(_as_tensor(pairs, "pairs"))
-            _check_batches(*inputs)
+        _check_length(max_length, pairs is not None)
+        inputs = as_batches(texts, pairs)
 
         def count(*batch: tf.Tensor) -> tf.Tensor:
             rows = [self._tokenize(part, False, split_special_tokens) for part in batch]
@@ -265,18 +258,6 @@ class Tokenizer(tf.Module):
             outputs["offsets"] = tf.gather(offsets, index)
         return outputs
 
-    def _check_length(self, max_length: int | None, paired: bool) -> None:
-        least = 3 if paired else 2
-        if max_length is None:
-            return
-        if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < least:
-            raise InputError(
-                f"max_length is {max_length!r}, which leaves no room for the {least} special tokens of a "
-                + ("pair" if paired else "text"),
-                where="max_length",
-                mend=f"give a whole number of at least {least}, or None for no limit",
-            )
-
 
 class _FunctionCache:
     """The traced functions of eager calls; not a tf.Module, so that an export does not hold them."""
@@ -291,13 +272,27 @@ class _FunctionCache:
         return self._functions[key]
 
 
+def _check_length(max_length: int | None, paired: bool) -> None:
+    least = 3 if paired else 2
+    if max_length is None:
+        return
+    if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < least:
+        raise InputError(
+            f"is {max_length!r}, which leaves no room for the {least} special tokens of a "
+            + ("pair" if paired else "text"),
+            where="max_length",
+            mend=f"give a whole number of at least {least}, or None for no limit",
+        )
+
+
 def _truncate(rows: list[Pieces], max_length: int | None) -> list[tf.Tensor]:
     lengths = [row.row_lengths for row in rows]
     if max_length is None:
         return lengths
     if len(rows) == 1:
         return [tf.minimum(lengths[0], max_length - 2)]
-    return list(truncate_pair_lengths(*lengths, budget=max_length - 3))
+    first, second = lengths
+    return list(truncate_pair_lengths(first, second, max_length - 3))
 
 
 def _as_tuple(pieces: Pieces) -> tuple[tf.Tensor, ...]:
@@ -305,49 +300,5 @@ def _as_tuple(pieces: Pieces) -> tuple[tf.Tensor, ...]:
 
 
 def _as_pieces(parts: tuple[tf.Tensor, ...]) -> Pieces:
-    return Pieces(*parts) if len(parts) == 4 else Pieces(*parts, offsets=None)
-
-
-def _as_tensor(texts: Texts, name: str) -> tf.Tensor:
-    if not tf.is_tensor(texts):
-        texts = _as_strings(texts, name)
-    if texts.dtype != tf.string or texts.shape.rank not in (None, 1):
-        raise InputError(
-            f"is a {texts.dtype.name} tensor of shape {texts.shape}",
-            where=name,
-            mend="give strings of shape [batch], e.g. a list",
-        )
-    return texts
-
-
-def _as_strings(texts: Any, name: str) -> tf.Tensor:
-    if isinstance(texts, str | bytes):
-        raise InputError("is a single string", where=name, mend="put it into a list")
-    values = texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
-    try:
-        return tf.constant(values, tf.string, shape=[len(values)])
-    except (TypeError, ValueError):
-        pass
-    for row, value in enumerate(values):
-        if not isinstance(value, str | bytes):
-            raise InputError(
-                f"is {value!r}, which is not a string", where=f"{name}[{row}]", mend="give a string, e.g. ''"
-            )
-        try:
-            value.encode() if isinstance(value, str) else value
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"holds half a surrogate pair at character {error.start}",
-                where=f"{name}[{row}]",
-                mend="decode the text with errors='replace'",
-            ) from None
-    raise InputError("is not a list of strings", where=name, mend="give strings of shape [batch], e.g. a list")
-
-
-def _check_batches(texts: tf.Tensor, pairs: tf.Tensor) -> None:
-    if not texts.shape.is_compatible_with(pairs.shape):
-        raise InputError(
-            f"{texts.shape[0]} texts stand against {pairs.shape[0]} pairs",
-            where="pairs",
-            mend="give every text its second text",
-        )
+    ids, row_starts, row_lengths, *offsets = parts
+    return Pieces(ids, row_starts, row_lengths, *offsets or [None])

@@ -14,15 +14,16 @@ from typing import Any
 
 from tfdomain.encoders.special_tokens import SpecialToken, read_special_tokens
 from tfdomain.errors import InputError
-from tfdomain.files import read_json, whole_file, write_json
+from tfdomain.files import read_json
 
-__all__ = ["TokenizerSettings", "read_tokenizer_files", "write_tokenizer_files"]
+__all__ = ["TokenizerSettings", "read_tokenizer_files", "read_vocabulary"]
 
 GENERIC_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
-# The characters that end a line are white space to Unicode, but not to Python's `str.strip`'s peer
-# in the reference: these are the characters with the property White_Space.
-WHITE_SPACE = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-WHITE_SPACE += "\u2028\u2029\u202f\u205f\u3000"
+# What the reference drops at the end of a line: the characters with the property White_Space.
+WHITE_SPACE = (
+    "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,72 +116,6 @@ def read_vocabulary(path: Path) -> list[str]:
     if lines[-1] == "":
         lines.pop()
     return [line.removesuffix("\r") for line in lines]
-
-
-def write_tokenizer_files(folder: Path, settings: TokenizerSettings) -> None:
-    """Writes vocab.txt, tokenizer.json and tokenizer_config.json; transformers loads the same settings."""
-    lines = "".join(f"{token}\n" for token in settings.vocabulary)
-    with whole_file(folder / "vocab.txt") as file:
-        file.write(lines)
-    as_bert = settings.clean_text and settings.max_input_chars_per_word == 100
-    added = [
-        {"id": special.id, "content": special.content, "single_word": False, "lstrip": special.lstrip}
-        | {"rstrip": special.rstrip, "normalized": False, "special": True}
-        for special in sorted(settings.specials, key=lambda special: special.id)
-    ]
-    normalizer = {
-        "type": "BertNormalizer",
-        "clean_text": settings.clean_text,
-        "handle_chinese_chars": settings.handle_chinese_chars,
-        "strip_accents": settings.strip_accents,
-        "lowercase": settings.lowercase,
-    }
-    model = {
-        "type": "WordPiece",
-        "unk_token": settings.named["unk_token"],
-        "continuing_subword_prefix": "##",
-        "max_input_chars_per_word": settings.max_input_chars_per_word,
-        "vocab": {token: index for index, token in enumerate(settings.vocabulary)},
-    }
-    backend = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added}
-    backend |= {"normalizer": normalizer, "pre_tokenizer": {"type": "BertPreTokenizer"}}
-    backend |= {"post_processor": _template(settings), "decoder": {"type": "WordPiece", "prefix": "##"}}
-    backend["decoder"]["cleanup"] = True
-    write_json(folder / "tokenizer.json", backend | {"model": model})
-    config: dict[str, Any] = {
-        "tokenizer_class": "BertTokenizer" if as_bert else "PreTrainedTokenizerFast",
-        "do_lower_case": settings.lowercase,
-        "strip_accents": settings.strip_accents,
-        "tokenize_chinese_chars": settings.handle_chinese_chars,
-        **settings.named,
-        "added_tokens_decoder": {
-            str(token["id"]): {key: value for key, value in token.items() if key != "id"} for token in added
-        },
-    }
-    extra = [token["content"] for token in added if token["content"] not in settings.named.values()]
-    if extra:
-        config["extra_special_tokens"] = extra
-    if settings.model_max_length is not None:
-        config["model_max_length"] = settings.model_max_length
-    write_json(folder / "tokenizer_config.json", config)
-
-
-def _template(settings: TokenizerSettings) -> dict[str, Any]:
-    cls_token, sep_token = settings.named["cls_token"], settings.named["sep_token"]
-
-    def special(token: str, segment: int) -> dict[str, Any]:
-        return {"SpecialToken": {"id": token, "type_id": segment}}
-
-    first = [special(cls_token, 0), {"Sequence": {"id": "A", "type_id": 0}}, special(sep_token, 0)]
-    return {
-        "type": "TemplateProcessing",
-        "single": first,
-        "pair": [*first, {"Sequence": {"id": "B", "type_id": 1}}, special(sep_token, 1)],
-        "special_tokens": {
-            token: {"id": token, "ids": [settings.vocabulary.index(token)], "tokens": [token]}
-            for token in (cls_token, sep_token)
-        },
-    }
 
 
 def _read_backend(path: Path) -> dict[str, Any]:
