@@ -128,6 +128,24 @@ def test_bad_arguments_are_refused(tmp_path):
         TensorBoardLogger(tmp_path).log_image("picture", b"GIF89a", 1)
 
 
+def test_what_is_logged_without_training_is_added_to_what_is_there(tmp_path):
+    train(tmp_path, 0, 60)
+    board = TensorBoardLogger(tmp_path)
+    board.log_text("verdict", "release", 60)
+    board.close()
+    accumulator = read(tmp_path)
+    assert len(accumulator.Scalars("train_step/loss")) == 60
+    assert [event.step for event in accumulator.Tensors("verdict")] == [60]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+    writer = tf.io.TFRecordWriter
+    monkeypatch.setattr(tf.io, "TFRecordWriter", lambda path: writer("/dev/full"))
+    with pytest.raises(TfdomainError, match=r"cannot be written .*free some space"):
+        train(tmp_path, 0, 1)
+
+
 def test_pr_curves_hold_the_counts_at_each_threshold(tmp_path):
     random = np.random.default_rng(0)
     labels, probabilities = random.integers(0, 3, 500), random.dirichlet(np.ones(4), 500)

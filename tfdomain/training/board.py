@@ -1,6 +1,7 @@
 """What TensorBoard shows of a run: scalars, the config, the graph, pictures, PR curves."""
 
 import os
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -146,7 +147,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
             self._writer.write(step, _values(curve))
 
     def close(self) -> None:
-        """Closes the event file; log nothing afterwards."""
+        """Writes what was logged outside of a training and closes the event file."""
         self._writer.close()
 
     def _step(self) -> int:
@@ -162,13 +163,10 @@ class TensorBoardLogger(keras.callbacks.Callback):
 
 def _layout(scalars: Mapping[str, Any]) -> Any:
     names = dict.fromkeys(tag.partition("/")[2] for tag, value in scalars.items() if _is_number(value))
-    charts = [
-        layout_pb2.Chart(
-            title=name,
-            multiline=layout_pb2.MultilineChartContent(tag=[f"^epoch/{name}$", f"^validation/{name}$"]),
-        )
-        for name in names
-    ]
+    charts = []
+    for name in names:
+        lines = [f"^epoch/{re.escape(name)}$", f"^validation/{re.escape(name)}$"]
+        charts.append(layout_pb2.Chart(title=name, multiline=layout_pb2.MultilineChartContent(tag=lines)))
     category = layout_pb2.Category(title="training and validation", chart=charts)
     return custom_scalar_summary.pb(layout_pb2.Layout(category=[category]))
 

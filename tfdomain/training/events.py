@@ -39,21 +39,22 @@ class EventWriter:
         self._waiting: list[Event] = []
         self._known: set[tuple[str, int]] = set()
 
-    def begin(self, step: int) -> None:
+    def begin(self, step: int | None) -> None:
         """Opens the session's file.
 
         Args:
-            step: Steps done so far; more than 0 where a run resumes.
+            step: Steps done so far; more than 0 where a run resumes. None where nothing is trained
+                and records are only added to those that are there.
 
         Raises:
             TfdomainError: The folder cannot be written.
         """
         if self._file is not None:
             return
-        earlier = sorted(self.folder.glob(_PREFIX + "*"))
+        earlier = [] if step is None else sorted(self.folder.glob(_PREFIX + "*"))
         self._file = self._open()
         self._put(Event(file_version="brain.Event:2"))
-        if earlier:
+        if step is not None and earlier:
             self._known = set(_tags_at({0, step}, earlier))
             self._put(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
         waiting, self._waiting = self._waiting, []
@@ -79,7 +80,7 @@ class EventWriter:
     def close(self) -> None:
         """Writes what waits and closes the file; a second call does nothing."""
         if self._waiting:
-            self.begin(0)
+            self.begin(None)
         if self._file is not None:
             self._file.close()
             self._file = None
