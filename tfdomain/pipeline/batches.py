@@ -137,9 +137,7 @@ class TokenBatches:
             mend = f"choose 0 to {self.num_batches}"
             raise InputError(f"is {first_batch}", where="first_batch", mend=mend)
         batches = self.order(epoch)[first_batch:]
-        signature = {
-            name: tf.TensorSpec([None], tf.string) for name in ("texts", "pairs")[: len(self._columns)]
-        }
+        signature = {name: tf.TensorSpec([None], tf.string) for name in ("texts", "pairs")[: len(self._columns)]}
         signature["row_ids"] = tf.TensorSpec([None], tf.int64)
         for name, array in self._arrays.items():
             signature[name] = tf.TensorSpec([None, *array.shape[1:]], array.dtype)
@@ -151,9 +149,7 @@ class TokenBatches:
     def _generate(self, batches: Batches) -> Iterator[dict[str, np.ndarray]]:
         for positions in batches:
             rows = self._rows[positions]
-            batch = dict(
-                zip(("texts", "pairs"), (column.take(rows) for column in self._columns), strict=False)
-            )
+            batch = dict(zip(("texts", "pairs"), (column.take(rows) for column in self._columns), strict=False))
             yield batch | {"row_ids": rows} | {name: array[rows] for name, array in self._arrays.items()}
 
     def _tokenize(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -165,9 +161,7 @@ class TokenBatches:
     def _check_order(self) -> None:
         # A wrong number is told at once, not when the first epoch starts.
         empty = np.zeros(0, np.int32)
-        epoch_batches(
-            empty, batch_size=self.batch_size, seed=self.seed, shuffle=self.shuffle, group=self.group
-        )
+        epoch_batches(empty, batch_size=self.batch_size, seed=self.seed, shuffle=self.shuffle, group=self.group)
 
 
 def _row_arrays(labels: Any, sample_weight: Any) -> dict[str, np.ndarray]:
@@ -187,8 +181,6 @@ def _chosen_rows(rows: Any, count: int) -> np.ndarray:
     if rows is None:
         return np.arange(count)
     rows = np.asarray(rows, np.int64)
-    if len(rows) and not (0 <= rows.min() and rows.max() < count):
-        raise InputError(
-            f"{rows.min()} to {rows.max()} are not rows of {count}", where="rows", mend="count from 0"
-        )
+    if len(rows) and (rows.min() < 0 or rows.max() >= count):
+        raise InputError(f"{rows.min()} to {rows.max()} are not rows of {count}", where="rows", mend="count from 0")
     return rows

@@ -10,7 +10,7 @@ from tfdomain.pipeline.batches import TOKEN_KEYS
 
 __all__ = ["tokenized"]
 
-_FORMS = "text, (text, label), ((text, pair), label), (..., label, sample_weight), or a dictionary of token batches"
+_FORMS = "text, (text, label), ((text, pair), label), (..., label, sample_weight), or token batches"
 
 
 def tokenized(

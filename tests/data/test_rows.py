@@ -1,0 +1,420 @@
+import csv
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfdomain.data.delimited import read_delimited
+from tfdomain.data.json_lines import read_json_lines
+from tfdomain.data.rows import Rows, read_rows
+from tfdomain.errors import InputError
+
+RECORDS = [("plain", "1"), ('said "hi", and\nleft', "2"), (" spaced\u2028text\u0085 ", "007"), ("我们\t来了", "x")]
+
+
+def read(path, cache, **arguments) -> Rows:
+    return read_rows([path], **({"texts": ["text"], "label": "label", "cache_dir": cache} | arguments))
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def write_format(folder: Path, ending: str, records) -> Path:
+    path = folder / f"rows{ending}"
+    if ending.startswith(".parquet"):
+        texts, labels = zip(*records, strict=True)
+        pq.write_table(pa.table({"text": list(texts), "label": list(labels)}), path)
+        return path
+    if ending.startswith((".csv", ".tsv")):
+        stream = io.StringIO()
+        writer = csv.writer(stream, delimiter="," if ending.startswith(".csv") else "\t")
+        writer.writerow(["text", "label"])
+        writer.writerows(records)
+        content = stream.getvalue().encode()
+    else:
+        lines = [json.dumps({"text": text, "label": label}) for text, label in records]
+        content = "\n".join(lines).encode()
+    return write(path, gzip.compress(content) if ending.endswith(".gz") else content)
+
+
+def refusal(path, cache, **arguments) -> str:
+    with pytest.raises(InputError) as caught:
+        read(path, cache, **arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert path.name in message
+    return message
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".parquet"])
+def test_every_format_gives_the_rows_as_written(tmp_path, ending):
+    rows = read(write_format(tmp_path, ending, RECORDS), tmp_path / "cache")
+    assert rows.texts[0].to_pylist() == [text for text, _ in RECORDS]
+    assert rows.labels.to_pylist() == [label for _, label in RECORDS]
+    assert rows.num_rows == len(rows) == 4
+    assert rows.num_skipped == 0
+
+
+def test_an_unknown_ending_lists_the_choices(tmp_path):
+    message = refusal(write(tmp_path / "rows.xlsx", "text\n"), tmp_path)
+    assert ".csv[.gz]" in message
+    assert ".parquet" in message
+
+
+def test_line_numbers_count_quoted_line_ends_blank_lines_and_the_header(tmp_path):
+    content = 'text,label\r\n"two\r\nlines",a\r\n\r\nnext,b\r\n"x""y",c\r\nlast,d'
+    rows = read(write(tmp_path / "a.csv", "\ufeff" + content), tmp_path)
+    assert rows.texts[0].to_pylist() == ["two\r\nlines", "next", 'x"y', "last"]
+    assert rows.line_numbers.tolist() == [2, 5, 6, 7]
+    assert rows.where(1) == f"{tmp_path / 'a.csv'}: line 5"
+    assert rows.file_of(1) == tmp_path / "a.csv"
+
+
+def test_several_files_keep_their_own_lines(tmp_path):
+    first = write(tmp_path / "a.csv", "text,label\nx,1\ny,2\n")
+    second = write(tmp_path / "b.jsonl", '{"label": 3, "text": "z"}\n')
+    rows = read_rows([first, second], texts=["text"], label="label", cache_dir=tmp_path)
+    assert rows.labels.to_pylist() == ["1", "2", "3"]
+    assert [rows.where(row) for row in range(3)] == [f"{first}: line 2", f"{first}: line 3", f"{second}: line 1"]
+
+
+FAULTY_CSV = b"text,label\ngood,1\nshort\na,b,c\n,2\n   ,2\nno label,\nstray\rreturn,1\nbro\xffken,1\nlast,2\n"
+
+
+@pytest.mark.parametrize("tail", ["", 'a 5" pipe,3\n'], ids=["block", "record-by-record"])
+def test_faulty_rows_are_refused_with_their_lines_or_skipped_and_counted(tmp_path, tail):
+    path = write(tmp_path / "a.csv", FAULTY_CSV + tail.encode())
+    message = refusal(path, tmp_path / "cache")
+    expected = {3: "too few", 4: "too many", 5: "empty", 7: "no label", 8: "carriage return", 9: "broken UTF-8"}
+    for line, problem in expected.items():
+        part = next(part for part in message.split(str(path)) if problem in part)
+        assert str(line) in part
+    assert "lines 5, 6" in message
+    assert "data.on_bad_row: skip" in message
+    assert not list((tmp_path / "cache").rglob("*.*"))
+
+    rows = read(path, tmp_path / "cache", on_bad_row="skip")
+    assert rows.texts[0].to_pylist() == ["good", "last"] + (['a 5" pipe'] if tail else [])
+    assert rows.num_skipped == 7
+    assert sorted(fault.line for fault in rows.skipped) == [3, 4, 5, 6, 7, 8, 9]
+    # What was skipped before is still refused from the cache.
+    assert refusal(path, tmp_path / "cache") == message
+
+
+def test_a_file_of_faults_is_told_in_one_line(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\n" + "short\n" * 5000)
+    message = refusal(path, tmp_path)
+    assert "lines 2, 3, 4, 5, 6 and 4,995 more: too few fields" in message
+    assert len(refusal(path, tmp_path, on_bad_row="skip")) < 400
+
+
+def test_an_unclosed_quote_costs_its_own_line_only(tmp_path):
+    content = 'text,label\n"a" b,1\nfine,2\n"never closed,3\nfine too,4\n'
+    path = write(tmp_path / "a.csv", content)
+    message = refusal(path, tmp_path)
+    assert "line 2: text after the closing quote" in message
+    assert "line 4: a quote that opens a field and never closes" in message
+    assert read(path, tmp_path, on_bad_row="skip").labels.to_pylist() == ["2", "4"]
+
+
+def test_a_tsv_need_not_quote(tmp_path):
+    path = write(tmp_path / "a.tsv", 'text\tlabel\n"open\t1\n5" pipe\t2\nclose"\t3\n"quo""ted"\t4\n"a" b\t5\n')
+    rows = read(path, tmp_path)
+    assert rows.texts[0].to_pylist() == ['"open', '5" pipe', 'close"', 'quo"ted', '"a" b']
+    swallowing = write(tmp_path / "b.tsv", 'text\tlabel\n"open\t1\nclose"\t2\n')
+    assert read(swallowing, tmp_path).texts[0].to_pylist() == ['"open', 'close"']
+
+
+def test_empty_texts_are_rows_where_they_are_allowed(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\n,1\n  ,2\n")
+    assert read(path, tmp_path, require_text=False).texts[0].to_pylist() == ["", "  "]
+
+
+def test_pairs_and_extra_columns(tmp_path):
+    path = write(tmp_path / "a.csv", "n,first,second,label\n1.50,a,b,x\n")
+    rows = read(path, tmp_path, texts=["first", "second"], extra=["n"])
+    assert [column.to_pylist() for column in rows.texts] == [["a"], ["b"]]
+    assert rows.table.column_names == ["first", "second", "label", "n"]
+    assert rows.table["n"].to_pylist() == ["1.50"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", b"", "is empty"),
+        ("a.jsonl", b"", "is empty"),
+        ("a.csv", b"text,label\n", "has no rows"),
+        ("a.csv", b"text,label", "has no rows"),
+        ("a.jsonl", b"\n\n", "has no rows"),
+        ("a.csv", b"text,label,text\na,b,c\n", "2 columns named 'text'"),
+        ("a.csv", b"texts,label\na,b\n", "no column 'text'; its columns are 'texts', 'label'; did you mean 'texts'"),
+        ("a.csv", b"text;label\na;b\n", "seem to end at ';'"),
+        ("a.jsonl", b'{"Text": "a", "label": 1}\n', "did you mean 'Text'?"),
+        ("a.csv", "text,label\na,b\n".encode("utf-16"), "UTF-16"),
+        ("a.csv", "text,label\na,b\n".encode("utf-16-le"), "UTF-16"),
+        ("a.csv", "tëxt,label\na,b\n".encode("latin-1"), "header is not UTF-8"),
+        ("a.csv", gzip.compress(b"text,label\na,b\n"), "gzipped"),
+        ("a.csv.gz", gzip.compress(b"text,label\n" + os.urandom(5000))[:-900], "cut short"),
+        ("a.csv.gz", b"text,label\na,b\n", "not sound gzip"),
+        ("a.csv", b'"text,label\na,b\n', "the header has a quote"),
+        ("a.parquet", b"PAR1 and no more", "not sound Parquet"),
+    ],
+)  # fmt: skip
+def test_files_that_are_not_what_they_seem(tmp_path, name, content, words):
+    assert words in refusal(write(tmp_path / name, content), tmp_path / "cache")
+    assert not list(tmp_path.glob("cache/**/*.*"))
+
+
+def test_a_latin_1_file_is_refused_with_its_lines(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\ncafé,1\nbar,2\n".encode("latin-1"))
+    message = refusal(path, tmp_path)
+    assert "line 2: broken UTF-8" in message
+    assert "iconv" in message
+
+
+def test_faults_of_json_lines(tmp_path):
+    lines = [
+        '{"text": "a", "label": 1}', '{"text": "a"', '{"text": 5, "label": 1}', '["a", 1]', '{"text": "a"}',
+        '{"text": null, "label": 1}', '{"text": "a", "label": [1]}', '{"text": "\\ud800", "label": 1}',
+        '{"text": "a", "label": NaN}', "[" * 100_000, "", '{"text": "\u2028", "label": "x"}',
+    ]  # fmt: skip
+    path = write(tmp_path / "a.jsonl", "\n".join(lines))
+    rows = read(path, tmp_path, on_bad_row="skip", require_text=False)
+    problems = {fault.line: fault.problem for fault in rows.skipped}
+    expected = {
+        2: "malformed JSON", 3: "the value of 'text' is a number", 4: "not a JSON object", 5: "no label in",
+        6: "no text in", 7: "the value of 'label' is a list", 8: "half of a surrogate pair", 9: "malformed JSON",
+        10: "malformed JSON",
+    }  # fmt: skip
+    assert problems.keys() == expected.keys()
+    assert all(problems[line].find(words) >= 0 for line, words in expected.items())
+    assert rows.labels.to_pylist() == ["1", "x"]
+    assert rows.line_numbers.tolist() == [1, 12]
+
+
+def test_json_labels_stay_as_written(tmp_path):
+    path = write(tmp_path / "a.jsonl", "".join(f'{{"text": "a", "label": {x}}}\n' for x in ("1", "1.0", "1e2", "true")))
+    assert read(path, tmp_path).labels.to_pylist() == ["1", "1.0", "1e2", "true"]
+
+
+def test_parquet_columns_of_other_types(tmp_path):
+    path = tmp_path / "a.parquet"
+    frame = pd.DataFrame({"text": ["a", "b", None], "label": [1, 2, None], "n": [0.5, 1.5, 2.5]})
+    frame["text"] = frame["text"].astype("category")
+    frame.to_parquet(path)
+    rows = read(path, tmp_path, extra=["n"], on_bad_row="skip")
+    assert rows.texts[0].to_pylist() == ["a", "b"]
+    assert rows.labels.to_pylist() == ["1", "2"]
+    assert rows.table["n"].to_pylist() == [0.5, 1.5]
+    assert rows.where(1).endswith("row 2")
+    assert "holds double, not text" in refusal(path, tmp_path, texts=["n"])
+
+
+@pytest.mark.parametrize("size", [37, 64, 1000])
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_blocks_are_joined_wherever_they_are_cut(tmp_path, ending, size):
+    random = np.random.default_rng(0)
+    records = [("".join(random.choice(list('ab"\n,é'), 8)) + "z", str(row)) for row in range(300)]
+    path = write_format(tmp_path, ending, records)
+    faults: list[int] = []
+    shared = {"zipped": False, "report": lambda _, lines: faults.extend(lines), "block_bytes": size}
+    if ending == ".csv":
+        blocks = list(read_delimited(path, columns=["text", "label"], delimiter=",", **shared))
+    else:
+        blocks = list(read_json_lines(path, texts=["text"], others=["label"], **shared))
+    assert [text for block in blocks for text in block.columns["text"].to_pylist()] == [text for text, _ in records]
+    assert not faults
+
+
+FIELD = st.text(st.sampled_from('ab ",\n\r\t\u2028\x00é'), max_size=6)
+
+
+def read_delimited_file(path: Path) -> tuple[list[list[str]], list[int], list[int]]:
+    """Rows, their lines, and the lines of the faults; without the cache, which flushes to the disk."""
+    faults = []
+    arguments = {"columns": ["text", "label"], "delimiter": ",", "zipped": False}
+    blocks = list(read_delimited(path, report=lambda _, lines: faults.extend(lines), **arguments))
+    columns = [[value for block in blocks for value in block.columns[name].to_pylist()] for name in ("text", "label")]
+    lines = [line for block in blocks for line in block.line_numbers.tolist()]
+    return list(map(list, zip(*columns, strict=True))), lines, faults
+
+
+@settings(max_examples=500, deadline=None)
+@given(rows=st.lists(st.tuples(FIELD, FIELD), min_size=1, max_size=8), crlf=st.booleans(), last=st.booleans())
+def test_csv_equals_pythons_reader(tmp_path_factory, rows, crlf, last):
+    stream = io.StringIO()
+    for row in [("text", "label"), *rows]:
+        # A bare carriage return is a fault here and a line end there: quoted it is text to both.
+        quoting = csv.QUOTE_ALL if "\r" in "".join(row) else csv.QUOTE_MINIMAL
+        csv.writer(stream, lineterminator="\r\n" if crlf else "\n", quoting=quoting).writerow(row)
+    content = stream.getvalue() if last else stream.getvalue().rstrip("\r\n")
+    expected = list(csv.reader(io.StringIO(content, newline="")))[1:]
+    path = write(tmp_path_factory.getbasetemp() / "fuzz.csv", content)
+    found, lines, faults = read_delimited_file(path)
+    assert found == expected
+    assert not faults
+    breaks = [1 + row[0].count("\n") + row[1].count("\n") for row in expected]
+    assert lines == (2 + np.cumsum([0, *breaks[:-1]])).tolist()
+
+
+@settings(max_examples=500, deadline=None)
+@given(tail=st.text(st.sampled_from('a",\n\r'), max_size=30))
+def test_whatever_the_quotes_rows_stand_at_their_lines(tmp_path_factory, tail):
+    content = "text,label\nfirst,row\n" + tail
+    path = write(tmp_path_factory.getbasetemp() / "fuzz.csv", content)
+    found, lines, faults = read_delimited_file(path)
+    told = sorted(lines + faults)
+    assert told == sorted(set(told))
+    physical = content.split("\n")
+    for number, (text, label) in zip(lines, found, strict=True):
+        # The row's own text stands at its line, but for quotes.
+        written = "\n".join(physical[number - 1 :]).replace('"', "")
+        assert written.startswith(f"{text},{label}".replace('"', "")), (number, text, label)
+
+
+def test_the_second_reading_maps_the_cache(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.csv", "text,label\nx,1\n")
+    first = read(path, tmp_path / "cache")
+
+    from tfdomain.data import rows_cache
+
+    def read_again(*_, **__):
+        raise AssertionError("the file was read again")
+
+    monkeypatch.setattr(rows_cache, "read_delimited", read_again)
+    second = read(path, tmp_path / "cache")
+    assert second.table.equals(first.table)
+    assert second.fingerprint == first.fingerprint
+    renamed = path.rename(tmp_path / "b.csv")
+    assert read(renamed, tmp_path / "cache").where(0) == f"{renamed}: line 2"
+    with pytest.raises(AssertionError):
+        read(renamed, tmp_path / "cache", label=None)
+
+
+def test_an_edited_file_is_read_anew(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\nx,1\n")
+    first = read(path, tmp_path)
+    second = read(write(path, "text,label\ny,1\n"), tmp_path)
+    assert second.texts[0].to_pylist() == ["y"]
+    assert second.fingerprint != first.fingerprint
+
+
+def test_a_damaged_cache_is_made_again(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\nx,1\n")
+    read(path, tmp_path / "cache")
+    (entry,) = tmp_path.glob("cache/rows/*.arrow")
+    entry.write_bytes(entry.read_bytes()[:100])
+    assert read(path, tmp_path / "cache").texts[0].to_pylist() == ["x"]
+
+
+SLOW_READ = """
+import sys, time
+from tfdomain.data import rows_cache
+from tfdomain.data.delimited import read_delimited
+from tfdomain.data.rows import read_rows
+original = rows_cache.read_delimited
+def slow(*arguments, **named):
+    for block in original(*arguments, **named):
+        yield block
+        print("writing", flush=True)
+        time.sleep(float(sys.argv[3]))
+rows_cache.read_delimited = slow
+print(read_rows([sys.argv[1]], texts=["text"], cache_dir=sys.argv[2]).num_rows)
+"""
+
+
+def start_reading(path, cache, seconds) -> subprocess.Popen:
+    command = [sys.executable, "-c", SLOW_READ, str(path), str(cache), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_killed_writer_leaves_no_entry(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\nx,1\n")
+    process = start_reading(path, tmp_path / "cache", 60)
+    assert process.stdout.readline() == "writing\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    folder = tmp_path / "cache" / "rows"
+    (left,) = folder.iterdir()
+    assert left.name.startswith(".")
+    # Its temporary file goes with the first writing after a day.
+    yesterday = time.time() - 25 * 3600
+    os.utime(left, (yesterday, yesterday))
+    assert read(path, tmp_path / "cache").num_rows == 1
+    assert sorted(entry.suffix for entry in folder.iterdir()) == [".arrow", ".json"]
+
+
+def test_two_processes_may_write_one_entry_at_once(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\nx,1\ny,2\n")
+    processes = [start_reading(path, tmp_path / "cache", 0.5) for _ in range(2)]
+    outputs = [process.communicate(timeout=60)[0].split() for process in processes]
+    assert [output[-1] for output in outputs] == ["2", "2"]
+    assert len(list((tmp_path / "cache" / "rows").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a", "b"], ("a", "b"), np.array(["a", "b"]), np.array(["a", "b"], object), np.array([b"a", b"b"]),
+        pd.Series(["a", "b"], index=[7, 3]), pd.Series(["a", "b"], dtype="category"), pa.array(["a", "b"]),
+        pa.chunked_array([["a"], ["b"]]), pa.array(["a", "b"], pa.large_string()),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_columns_in_memory(texts):
+    rows = Rows.from_columns(texts, labels=np.array([1, 0]), pairs=["c", "d"])
+    assert [column.to_pylist() for column in rows.texts] == [["a", "b"], ["c", "d"]]
+    assert rows.labels.to_pylist() == ["1", "0"]
+    assert rows.where(1) == "row 1"
+    assert rows.fingerprint == Rows.from_columns(["a", "b"], [1, 0], ["c", "d"]).fingerprint
+    assert rows.fingerprint != Rows.from_columns(["ab", ""], [1, 0], ["c", "d"]).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        ("one", "texts: is one string"),
+        (["a", None], "texts[1]: is missing"),
+        (["a", float("nan")], "texts[1]: is missing"),
+        (["a", 3], "texts[1]: is 3, not a string"),
+        ([b"\xff"], "texts[0]: is no UTF-8"),
+        (["\ud800"], "texts[0]: is no UTF-8"),
+        ([1, 2], "not text"),
+        (np.array([["a"]]), "2 dimensions"),
+    ],
+)
+def test_columns_that_are_no_texts(texts, words):
+    with pytest.raises(InputError) as caught:
+        Rows.from_columns(texts)
+    assert words in str(caught.value)
+
+
+def test_columns_of_different_lengths():
+    with pytest.raises(InputError, match="2 in text, 1 in label"):
+        Rows.from_columns(["a", "b"], ["x"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"texts": []}, {"texts": ["text", "text"]}, {"label": "text"}, {"on_bad_row": "ignore"}],
+    ids=lambda value: next(iter(value)),
+)
+def test_arguments_that_contradict(tmp_path, arguments):
+    path = write(tmp_path / "a.csv", "text,label\nx,1\n")
+    with pytest.raises(InputError):
+        read(path, tmp_path, **arguments)
