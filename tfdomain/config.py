@@ -104,12 +104,12 @@ class Training(FitOptions):
     Attributes:
         best: The validation metric whose best epoch becomes the model; None keeps the last epoch.
         patience: Epochs without a better `best` after which the run stops; None never stops.
-        checkpoint_steps: Steps between two states that `--resume` can go on from.
+        checkpoint_seconds: Seconds between two states that `--resume` can go on from.
     """
 
     best: str | None = None
     patience: Annotated[int, Field(ge=1)] | None = None
-    checkpoint_steps: Annotated[int, Field(ge=1)] = 100
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
 
     @pydantic.model_validator(mode="after")
     def _patience_needs_best(self):

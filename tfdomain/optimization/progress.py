@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 import keras
 from rich.console import Console
@@ -17,6 +18,7 @@ class ProgressReport(keras.callbacks.Callback):
         num_epochs: Epochs of the whole training.
         num_batches: Batches of an epoch; None where that is not known beforehand.
         first_batch: Batches of the first epoch that an earlier process already did.
+        figures: Which of an epoch's figures are shown.
         seconds_between_lines: How often a plain line appears where there is no terminal.
     """
 
@@ -26,11 +28,12 @@ class ProgressReport(keras.callbacks.Callback):
         num_epochs: int,
         num_batches: int | None,
         first_batch: int = 0,
+        figures: Sequence[str] = ("loss",),
         seconds_between_lines: float = 30.0,
     ):
         super().__init__()
         self.num_epochs, self.num_batches, self.first_batch = num_epochs, num_batches, first_batch
-        self.seconds_between_lines = seconds_between_lines
+        self.figures, self.seconds_between_lines = tuple(figures), seconds_between_lines
         self._console = Console(file=sys.stdout)
         self._progress: Progress | None = None
         self._rate = 0.0
@@ -73,9 +76,7 @@ class ProgressReport(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Ends the bar and prints the epoch's figures."""
         self._stop()
-        figures = "  ".join(
-            f"{name} {value:.4f}" for name, value in (logs or {}).items() if isinstance(value, float)
-        )
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items() if isinstance(value, float))
         print(f"epoch {epoch + 1}/{self.num_epochs}  {figures}", flush=True)
 
     def on_train_end(self, logs=None):

@@ -1,0 +1,58 @@
+# Everything runs in .venv, which the first target makes; nothing else is touched.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find tfdomain -type f -not -name '*.pyc') setup.cfg setup.py pyproject.toml README.md LICENSE
+
+# The checkout must not shadow the wheel that is installed and tested.
+export PYTHONSAFEPATH := 1
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help install demo test test-all lint format checkpoint clean
+
+help:
+	@echo "make demo      fine-tune, export and serve a model on the bundled sample"
+	@echo "make test      the fast tests, against the built wheel"
+	@echo "make test-all  the fast tests, and those on the real checkpoint and data (TFDOMAIN_DATA_DIR)"
+	@echo "make lint      ruff and mypy"
+	@echo "make clean     remove what these made"
+
+install: $(VENV)/installed
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "Python 3.11 to 3.13 is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# The wheel is built afresh: setuptools keeps files in build/ that the sources no longer have.
+$(VENV)/installed: $(VENV)/bin/python $(SOURCES)
+	rm -rf build dist *.egg-info
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -m pip install --quiet --upgrade "$$(ls dist/tfdomain-*.whl)[test]"
+	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps dist/tfdomain-*.whl
+	rm -rf build *.egg-info
+	@touch $@
+
+checkpoint: install
+	@$(BIN)/python experiments/fetch_checkpoint.py
+
+demo: checkpoint
+	@$(BIN)/python experiments/demo.py
+
+test: install
+	$(BIN)/pytest -m "not real"
+
+test-all: checkpoint
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

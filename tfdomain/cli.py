@@ -1,0 +1,176 @@
+"""The command line: it parses, calls and prints; what it calls is in the package."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfdomain.errors import TfdomainError
+from tfdomain.version import __version__
+
+__all__ = ["app", "main"]
+
+# No TensorFlow, nor anything that imports it, at the top of this file: `--help` must answer at once.
+app = typer.Typer(
+    name="tfdomain",
+    help="BERT-family models on domain text with TensorFlow: train, judge, export, serve.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="The registry of public data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a model's.")]
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+):
+    if version:
+        print(f"tfdomain {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An experiment file (YAML).")],
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment.")
+    ] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+):
+    """Train, test and save what an experiment file describes."""
+    from tfdomain.config import load_experiment
+
+    experiment = load_experiment(file, assignments or [])
+    folder = run_dir or Path("runs") / experiment.name
+    from tfdomain.evaluation.report import print_report
+    from tfdomain.training.run import train as run
+
+    metrics = run(experiment, folder, folder=file.parent, resume=resume)
+    for name, measured in metrics.items():
+        if measured is not None:
+            print_report(measured, title=name.capitalize())
+    print(f"model   {folder / 'model'}\nmetrics {folder / 'metrics.json'}\nboard   tensorboard --logdir {folder}")
+
+
+@app.command()
+def evaluate(
+    run: RunArgument,
+    data: Annotated[list[str], typer.Option("--data", metavar="FILE", help="Labelled rows; may be repeated.")],
+    text: Annotated[list[str] | None, typer.Option("--text", help="The text column; twice for pairs.")] = None,
+    label: Annotated[str | None, typer.Option(help="The label column.")] = None,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Skip rows with faults.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
+):
+    """Measure a trained model on labelled rows."""
+    import json
+
+    from tfdomain.evaluation.prediction import evaluate_file
+    from tfdomain.evaluation.report import print_report
+
+    model, files = _model_and_files(run, data)
+    metrics = evaluate_file(model, files, texts=text, label=label, on_bad_row="skip" if skip_bad_rows else "refuse")
+    if as_json:
+        print(json.dumps(metrics, ensure_ascii=False, indent=2))
+    else:
+        print_report(metrics, title=", ".join(file.name for file in files))
+
+
+@app.command()
+def predict(
+    run: RunArgument,
+    source: Annotated[list[str], typer.Option("--input", metavar="FILE", help="Rows to classify.")],
+    target: Annotated[Path, typer.Option("--output", metavar="FILE", help="What to write: .jsonl, .csv or .parquet.")],
+    text: Annotated[list[str] | None, typer.Option("--text", help="The text column; twice for pairs.")] = None,
+):
+    """Write a trained model's answer for each row of a file."""
+    from tfdomain.evaluation.prediction import predict_file
+
+    model, files = _model_and_files(run, source)
+    count = predict_file(model, files, target, texts=text)
+    print(f"{count} rows written to {target}")
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder of all versions.")],
+):
+    """Write a trained model as the next version of a raw-text SavedModel."""
+    from tfdomain.models.folder import load_from
+
+    print(load_from(run).export(to))
+
+
+@app.command()
+def serve(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of all versions.")],
+    name: Annotated[str, typer.Option(help="The model's name in requests.")] = "default",
+    rest_port: Annotated[int, typer.Option(help="Where REST is served; 0 takes a free port.")] = 8501,
+    grpc_port: Annotated[int, typer.Option(help="Where gRPC is served; 0 takes a free port.")] = 8500,
+):
+    """Serve a SavedModel over REST and gRPC as TensorFlow Serving does, until stopped."""
+    from tfdomain.serving.server import serve as run
+
+    run(directory, name=name, rest_port=rest_port, grpc_port=grpc_port)
+
+
+@data_app.command("list")
+def list_data():
+    """List the data sets that are known, with their licences."""
+    from tfdomain.data.registry import print_datasets
+
+    print_datasets()
+
+
+@data_app.command("fetch")
+def fetch_data(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `tfdomain data list`.")]):
+    """Download a data set, check its hashes, and print its folder."""
+    from tfdomain.data.registry import fetch
+
+    print(fetch(name))
+
+
+def _model_and_files(run: Path, patterns: list[str]):
+    from tfdomain.data.paths import find_files
+
+    # The files first: a wrong path should not cost the time of loading a model.
+    files = find_files(patterns, relative_to=Path.cwd())
+    from tfdomain.models.folder import load_from
+
+    return load_from(run), files
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line; an error is one line on stderr, exit code 2 where it is the user's mistake."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    # TensorFlow's start-up notices are no concern of the person at the terminal.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        app([one for one in arguments if one != "--debug"])
+    except TfdomainError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        if debug:
+            raise
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"error: {line[:500]} (a fault of tfdomain; --debug shows where)", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

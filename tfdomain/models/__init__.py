@@ -1,0 +1,1 @@
+"""An encoder gets a task head: models, their folders and their SavedModels."""

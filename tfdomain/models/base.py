@@ -1,0 +1,385 @@
+"""What every model has in common: an encoder, a tokenizer, and raw text in `fit` and `predict`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdomain.config import FitOptions, validated
+from tfdomain.encoders.checkpoints import load_encoder
+from tfdomain.encoders.encoder import Encoder
+from tfdomain.encoders.sources import resolve_checkpoint
+from tfdomain.encoders.tokenizer import Tokenizer
+from tfdomain.errors import InputError
+from tfdomain.models.inputs import batches_of, split_pair
+from tfdomain.models.parameters import default_optimizer, trained_variables
+from tfdomain.optimization.loop import EpochSource, LoopState, run_epochs
+from tfdomain.optimization.progress import ProgressReport
+from tfdomain.optimization.train_step import make_train_function
+
+__all__ = ["ENCODER_INPUTS", "TextModel", "encoder_inputs", "flat_figures"]
+
+ENCODER_INPUTS = ("token_ids", "segment_ids", "padding_mask")
+
+
+class TextModel(keras.Model):
+    """An encoder with a head; a task subclasses it.
+
+    A subclass gives `call`, `example_losses`, `encode_labels` and `measure`, and names its
+    `task` and the `headline` metrics that are shown after each epoch. The model owns its train function: one update is `train_replica`, the same under every
+    `tf.distribute` strategy, and its dropout is a function of (seed, step, replica, layer).
+
+    Args:
+        encoder: Turns tokens into vectors.
+        tokenizer: Turns text into tokens; must fit the encoder's embedding.
+        max_length: Tokens that a text (or pair) is cut to, at most the encoder's positions.
+        pairs: Whether it reads pairs of texts.
+
+    Raises:
+        InputError: The tokenizer or `max_length` does not fit the encoder.
+    """
+
+    task: str
+    headline: tuple[str, ...]
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        tokenizer: Tokenizer,
+        *,
+        max_length: int = 128,
+        pairs: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        config = encoder.config
+        if tokenizer.vocabulary_size > config.vocab_size:
+            raise InputError(
+                f"the vocabulary has {tokenizer.vocabulary_size} tokens and the embedding {config.vocab_size} rows",
+                where="tokenizer",
+                mend="take both from the same checkpoint",
+            )
+        if not 3 <= max_length <= config.max_position_embeddings:
+            raise InputError(
+                f"max_length is {max_length}",
+                mend=f"choose 3 to {config.max_position_embeddings}, the encoder's positions",
+            )
+        self.encoder = encoder
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.pairs = pairs
+        # What the model's folder says of where it came from: columns, fingerprints.
+        self.notes: dict[str, Any] = {}
+        self.options = FitOptions()
+        self.loop_state = LoopState()
+        self._compiled_by_caller = False
+        self._uses_task_loss = True
+        self._train_functions: dict[str, Callable] = {}
+        self._predict_function = None
+
+    @classmethod
+    def from_pretrained(cls, encoder: str, *, max_length: int = 128, dropout_rate: float | None = None, **head):
+        """Puts a fresh head on a checkpoint.
+
+        Args:
+            encoder: A folder in the Hugging Face layout, a Hub id, or `package:NAME/folder`.
+            max_length: Tokens that a text (or pair) is cut to.
+            dropout_rate: One rate for every dropout; None keeps the checkpoint's.
+            **head: What the task's head needs, such as `labels`.
+
+        Raises:
+            InputError: The checkpoint is not to be had, is broken, or is no BERT.
+        """
+        folder = resolve_checkpoint(encoder)
+        return cls(
+            load_encoder(folder, dropout_rate=dropout_rate),
+            Tokenizer.from_pretrained(folder),
+            max_length=max_length,
+            **head,
+        )
+
+    # What a task gives.
+
+    def example_losses(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+        """The float32 `[batch]` losses of the head's raw outputs."""
+        raise NotImplementedError
+
+    def encode_labels(self, labels: Any) -> np.ndarray:
+        """The labels as people write them, as the array that the loss takes."""
+        raise NotImplementedError
+
+    def example_weights(
+        self, labels: np.ndarray, options: FitOptions, rows: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """The float32 `[n]` weights that the options ask for; None where all weigh the same."""
+        return None
+
+    def measure(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
+        """The task's metrics of predictions against encoded labels."""
+        raise NotImplementedError
+
+    def build_head(self) -> None:
+        """Creates every weight, by running the finished model once; constructors end with it."""
+        self(_sample_batch(), training=False)
+
+    # Training.
+
+    @property
+    def step(self) -> int:
+        """Updates made in the training under way, or in the last one."""
+        return self.loop_state.step
+
+    @property
+    def seed(self) -> int:
+        """The seed of the training under way."""
+        return self.options.seed
+
+    def compile(self, optimizer="adamw", loss=None, metrics=None, **kwargs):
+        """Chooses an optimizer, a loss and metrics of one's own; `fit` compiles the model otherwise.
+
+        Without `loss` the task's own loss stays. A loss and metrics of the caller's get what
+        `predict` gives: probabilities, for a classifier.
+        """
+        self._compiled_by_caller = True
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+        self._uses_task_loss = loss is None
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        sample_weight: Any = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: str | int = "auto",
+        shuffle: bool = True,
+        **options: Any,
+    ) -> keras.callbacks.History:
+        """Trains the model.
+
+        Args:
+            x: Texts; a tuple of two lists for pairs; or a `tf.data.Dataset` of (text, label).
+            y: A label a text; None with a data set.
+            validation_data: (x, y) or a data set, measured after each epoch.
+            sample_weight: Float `[n]`, a factor on each example's loss.
+            callbacks: Keras callbacks.
+            verbose: 0 shows nothing.
+            shuffle: Whether the order differs by epoch.
+            **options: The fields of `tfdomain.config.FitOptions`: `epochs`, `batch_size`,
+                `learning_rate`, `seed` and so on.
+
+        Returns:
+            The Keras history of the epochs' figures.
+
+        Raises:
+            InputError: An option, a text or a label is wrong.
+        """
+        chosen = validated(FitOptions, options, where="fit")
+        source = self.training_batches(x, y, sample_weight=sample_weight, options=chosen, shuffle=shuffle)
+        self.prepare_training(chosen, source.num_batches)
+        validate = None
+        if validation_data is not None:
+            held_out = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+
+            def validate():
+                return flat_figures(self.evaluate(*held_out))
+
+        return self.fit_batches(source, validate=validate, callbacks=callbacks, verbose=verbose)
+
+    def training_batches(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        options: FitOptions,
+        sample_weight: Any = None,
+        rows: np.ndarray | None = None,
+        shuffle: bool = True,
+        lengths_cache: Path | None = None,
+    ) -> EpochSource:
+        """The batches that `fit` trains on, of all rows or the given ones, with the options' class weights."""
+        labels = None if y is None else self.encode_labels(y)
+        if labels is None and not isinstance(x, tf.data.Dataset):
+            raise InputError("no labels to train on", where="y", mend="give one a text")
+        self.pairs = self.pairs or isinstance(x, tuple)
+        weights = None if labels is None else self.example_weights(labels, options, rows)
+        if weights is not None and sample_weight is not None:
+            weights = weights * np.asarray(sample_weight, "float32")
+        return batches_of(
+            x,
+            tokenizer=self.tokenizer,
+            max_length=self.max_length,
+            batch_size=options.batch_size,
+            labels=labels,
+            sample_weight=sample_weight if weights is None else weights,
+            rows=rows,
+            seed=options.seed,
+            shuffle=shuffle,
+            lengths_cache=lengths_cache,
+        )
+
+    def prepare_training(self, options: FitOptions, num_batches: int) -> None:
+        """Sets the options and, unless the caller compiled the model, its optimizer and schedule."""
+        self.options, self.stop_training = options, False
+        if options.frozen_layers > self.encoder.num_layers:
+            raise InputError(
+                f"{options.frozen_layers} layers to freeze of an encoder that has {self.encoder.num_layers}",
+                where="training.frozen_layers",
+                mend="choose fewer",
+            )
+        if not self._compiled_by_caller:
+            super().compile(optimizer=default_optimizer(self, options, num_batches))
+            self._uses_task_loss = True
+        self.optimizer.build(trained_variables(self))
+        self._train_functions = {}
+
+    def fit_batches(
+        self,
+        source: EpochSource,
+        *,
+        state: LoopState | None = None,
+        validate: Callable[[], dict[str, float]] | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: str | int = "auto",
+    ) -> keras.callbacks.History:
+        """Trains a prepared model on a source of epochs, from `state` on.
+
+        `validate` gives the figures of the held-out rows after each epoch.
+        """
+        self.loop_state = state or LoopState()
+        epochs = self.options.epochs
+        progress = ProgressReport(num_epochs=epochs, num_batches=source.num_batches, first_batch=self.loop_state.batch)
+        callback_list = keras.callbacks.CallbackList(
+            [*callbacks, *([progress] if verbose else [])],
+            add_history=True,
+            model=self,
+            epochs=epochs,
+            steps=source.num_batches,
+            verbose=verbose,
+        )
+        run_epochs(self, source, num_epochs=epochs, state=self.loop_state, callbacks=callback_list, validate=validate)
+        return self.history
+
+    def make_train_function(self, batch_spec) -> Callable:
+        """Compiles `train_replica` for batches of the given spec, once in a training."""
+        key = repr(batch_spec)
+        if key not in self._train_functions:
+            self._train_functions[key] = make_train_function(self, batch_spec)
+        return self._train_functions[key]
+
+    def train_replica(self, batch: Mapping[str, tf.Tensor], *, num_examples: tf.Tensor, seed: tf.Tensor):
+        """One update from this replica's share of a batch; the seam that other train steps replace.
+
+        Args:
+            batch: The batch vocabulary, with `labels`.
+            num_examples: Float32 scalar, the examples of the global batch.
+            seed: int32 `[2]`, of everything random in this step.
+
+        Returns:
+            This replica's part of the mean loss, float32 scalar.
+        """
+        variables = trained_variables(self)
+        with tf.GradientTape() as tape:
+            loss = self.replica_loss(batch, num_examples=num_examples, seed=seed)
+            scaled = self.optimizer.scale_loss(loss)
+        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        return loss
+
+    def replica_loss(self, batch, *, num_examples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """This replica's part of the batch's mean loss, float32 scalar."""
+        inputs, labels, weights = encoder_inputs(batch), batch["labels"], batch.get("sample_weight")
+        outputs = self(inputs, training=True, dropout_seed=seed, logits=self._uses_task_loss)
+        if self._uses_task_loss:
+            losses = self.example_losses(labels, outputs)
+            return tf.reduce_sum(losses if weights is None else losses * weights) / num_examples
+        mean = self.compute_loss(x=inputs, y=labels, y_pred=outputs, sample_weight=weights, training=True)
+        return mean * tf.cast(tf.shape(labels)[0], tf.float32) / num_examples
+
+    # Use.
+
+    def predict(self, x: Any, *, rows: np.ndarray | None = None, batch_size: int = 64) -> np.ndarray:
+        """The predictions of texts, pairs or a data set, in their order: float32 `[n, ...]`.
+
+        Args:
+            x: As for `fit`.
+            rows: int64 `[m]`, ascending: the rows of `x` that are asked for; None: all.
+            batch_size: Texts at a time; more are faster and take more memory.
+        """
+        parts, row_ids = [self._no_predictions()], []
+        for batch in self._ordered_batches(x, batch_size, rows):
+            parts.append(self.predict_batch(batch).numpy())
+            row_ids.append(batch["row_ids"].numpy() if "row_ids" in batch else [])
+        # Rows come grouped by length; a data set of the caller's comes in its own order.
+        order = np.argsort(np.concatenate([[], *row_ids]), kind="stable")
+        predictions = np.concatenate(parts)
+        return predictions[order] if len(order) else predictions
+
+    def evaluate(self, x: Any, y: Any = None, *, batch_size: int = 64) -> dict[str, Any]:
+        """The task's metrics on labelled texts or on a data set of (text, label).
+
+        Metrics that the caller compiled the model with stand beside them under their own names.
+        """
+        if y is not None:
+            labels, predictions = self.encode_labels(y), self.predict(x, batch_size=batch_size)
+        elif isinstance(x, tf.data.Dataset):
+            pairs = [
+                (batch["labels"].numpy(), self.predict_batch(batch).numpy())
+                for batch in self._ordered_batches(x, batch_size)
+            ]
+            labels, predictions = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        else:
+            raise InputError("no labels to compare with", where="y", mend="give one a text")
+        return self.measure(labels, predictions) | self._caller_metrics(labels, predictions)
+
+    def predict_batch(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The predictions of one token batch, compiled once however long the texts are."""
+        if self._predict_function is None:
+            spec = {name: tf.TensorSpec([None, None], tf.int32) for name in ENCODER_INPUTS}
+            self._predict_function = tf.function(lambda inputs: self(inputs, training=False), input_signature=[spec])
+        return self._predict_function(encoder_inputs(batch))
+
+    def save(self, folder: str | Path, **notes: Any) -> None:
+        """Writes the model as a folder that `tfdomain.load` reads; see `tfdomain.models.folder`."""
+        from tfdomain.models.folder import save_model
+
+        save_model(self, folder, notes=notes)
+
+    def export(self, folder: str | Path, **options: Any) -> Path:
+        """Writes a raw-text SavedModel to `folder/<next number>`; see `tfdomain.models.export`."""
+        from tfdomain.models.export import export_model
+
+        return export_model(self, folder, **options)
+
+    def _ordered_batches(self, x, batch_size, rows=None):
+        if rows is None and not isinstance(x, tf.data.Dataset) and not len(split_pair(x)[0]):
+            return ()
+        source = batches_of(x, tokenizer=self.tokenizer, max_length=self.max_length, batch_size=batch_size, rows=rows)
+        return source.epoch(0)
+
+    def _no_predictions(self) -> np.ndarray:
+        return self.predict_batch(_sample_batch()).numpy()[:0]
+
+    def _caller_metrics(self, labels, predictions) -> dict[str, float]:
+        if not self._compiled_by_caller:
+            return {}
+        self.reset_metrics()
+        self.compute_metrics(None, labels, predictions)
+        return {name: float(value) for name, value in self.get_metrics_result().items() if name != "loss"}
+
+
+def encoder_inputs(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The part of a batch that the encoder reads."""
+    return {name: batch[name] for name in ENCODER_INPUTS}
+
+
+def flat_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The plain numbers among a task's metrics, which go through logs and callbacks."""
+    return {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))}
+
+
+def _sample_batch() -> dict[str, tf.Tensor]:
+    return {name: tf.ones([1, 3], tf.int32) for name in ENCODER_INPUTS}

@@ -1,0 +1,169 @@
+"""A model as a SavedModel that takes raw text and runs wherever TensorFlow and its text ops run."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
+from tensorflow_serving.apis import (
+    classification_pb2,
+    model_pb2,
+    predict_pb2,
+    prediction_log_pb2,
+)
+
+from tfdomain.errors import InputError, TfdomainError
+from tfdomain.files import whole_file, whole_folder
+from tfdomain.models.base import TextModel
+
+__all__ = ["export_model", "graph_ops"]
+
+CLASSIFY_METHOD = "tensorflow/serving/classify"
+WARMUP_BATCH_SIZES = (1, 2, 16)
+WARMUP_TEXT = "A text of about the usual length, so that the first request does not pay for the start."
+PYTHON_OPS = {"EagerPyFunc", "PyFunc", "PyFuncStateless", "NumpyFunction"}
+
+
+def export_model(model: TextModel, folder: str | os.PathLike) -> Path:
+    """Writes `folder/<next number>`, complete when it appears under that name.
+
+    The signatures are `serving_default` (`text`, and `text_pair` where the model reads pairs, to
+    the task's answers), `embed` (the same to `embedding`) and, for classifiers, `classify`
+    (serialized `tf.Example`s with those features, to `classes` and `scores`). Text always has its
+    special tokens split: nobody can smuggle a separator in.
+
+    Args:
+        model: Any model of this package.
+        folder: The folder of all versions, which a server watches.
+
+    Returns:
+        The folder of the new version.
+
+    Raises:
+        InputError: `folder` is a file.
+        TfdomainError: It cannot be written, or the graph holds an op that no server has.
+
+    Reference:
+        TensorFlow Serving, "SavedModel Warmup" and the Classify API of its `apis/` folder.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is a file", where=str(folder), mend="name a folder")
+    version = folder / str(_next_version(folder))
+    with tempfile.TemporaryDirectory() as assets, whole_folder(version) as temporary:
+        module = _ServedModel(model, Path(assets))
+        tf.saved_model.save(module, str(temporary), signatures=module.signatures())
+        _set_method_name(temporary, "classify", CLASSIFY_METHOD)
+        _refuse_foreign_ops(temporary)
+        _write_warmup(temporary, model)
+    return version
+
+
+def graph_ops(saved_model: str | os.PathLike) -> set[str]:
+    """The names of all ops of a SavedModel, those inside its functions included."""
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString((Path(saved_model) / "saved_model.pb").read_bytes())
+    ops = set()
+    for graph in (meta_graph.graph_def for meta_graph in proto.meta_graphs):
+        ops |= {node.op for node in graph.node}
+        own = {function.signature.name for function in graph.library.function}
+        ops |= {node.op for function in graph.library.function for node in function.node_def} - own
+    return ops
+
+
+class _ServedModel(tf.Module):
+    """What the SavedModel holds: the weights, the tokenizer, the assets, and nothing of training."""
+
+    def __init__(self, model: TextModel, assets: Path):
+        super().__init__()
+        # Behind a function TensorFlow does not track it: the Keras model itself stays behind.
+        self._model = lambda: model
+        # Keras wraps its variables; a SavedModel tracks TensorFlow's own.
+        self.weights = [variable.value for variable in model.variables]
+        self.tokenizer = model.tokenizer
+        # The graph does not read these: they are for people and clients that look into the folder.
+        self.assets = []
+        for name, lines in {"labels.txt": model.labels, "vocab.txt": model.tokenizer.vocabulary}.items():
+            (assets / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
+            self.assets.append(tf.saved_model.Asset(str(assets / name)))
+
+    def signatures(self) -> dict[str, Callable]:
+        model, text = self._model(), tf.TensorSpec([None], tf.string, name="text")
+        texts = [text, tf.TensorSpec([None], tf.string, name="text_pair")] if model.pairs else [text]
+
+        def tokenize(*columns):
+            return model.tokenizer(*columns, max_length=model.max_length, split_special_tokens=True)
+
+        def serving_default(*columns):
+            return model.serve(tokenize(*columns))
+
+        def embed(*columns):
+            pooled = model.embed(tokenize(*columns), training=False)
+            return {"embedding": tf.cast(pooled, tf.float32)}
+
+        def classify(inputs):
+            features = {spec.name: tf.io.FixedLenFeature([], tf.string, default_value="") for spec in texts}
+            parsed = tf.io.parse_example(inputs, features)
+            scores = model.serve(tokenize(*(parsed[spec.name] for spec in texts)))["scores"]
+            names = tf.constant(model.labels)[tf.newaxis]
+            return {"classes": tf.repeat(names, tf.shape(scores)[0], axis=0), "scores": scores}
+
+        signatures = {
+            "serving_default": tf.function(serving_default, input_signature=texts),
+            "embed": tf.function(embed, input_signature=texts),
+            "classify": tf.function(classify, input_signature=[tf.TensorSpec([None], tf.string, name="inputs")]),
+        }
+        return {name: function.get_concrete_function() for name, function in signatures.items()}
+
+
+def _next_version(folder: Path) -> int:
+    versions = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()] if folder.is_dir() else []
+    return max(versions, default=0) + 1
+
+
+def _set_method_name(saved_model: Path, signature: str, method: str) -> None:
+    # TensorFlow writes `predict` for every signature, and TF Serving's Classify refuses that.
+    path = saved_model / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString(path.read_bytes())
+    for meta_graph in proto.meta_graphs:
+        if signature in meta_graph.signature_def:
+            meta_graph.signature_def[signature].method_name = method
+    with whole_file(path, "wb") as file:
+        file.write(proto.SerializeToString(deterministic=True))
+
+
+def _refuse_foreign_ops(saved_model: Path) -> None:
+    ops = graph_ops(saved_model)
+    foreign = sorted(op for op in ops if op in PYTHON_OPS or op_def_registry.get(op) is None)
+    if foreign:
+        raise TfdomainError(
+            f"the graph holds {', '.join(foreign)}, which no server can run", mend="write that layer in TensorFlow ops"
+        )
+
+
+def _write_warmup(saved_model: Path, model: TextModel) -> None:
+    folder = saved_model / "assets.extra"
+    folder.mkdir()
+    columns = ["text", "text_pair"] if model.pairs else ["text"]
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
+        for size in WARMUP_BATCH_SIZES:
+            texts = tf.make_tensor_proto([WARMUP_TEXT] * size, tf.string)
+            request = predict_pb2.PredictRequest(
+                model_spec=_spec("serving_default"), inputs=dict.fromkeys(columns, texts)
+            )
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())
+        request = classification_pb2.ClassificationRequest(model_spec=_spec("classify"))
+        example = request.input.example_list.examples.add()
+        for name in columns:
+            example.features.feature[name].bytes_list.value.append(WARMUP_TEXT.encode())
+        log = prediction_log_pb2.PredictionLog(classify_log=prediction_log_pb2.ClassifyLog(request=request))
+        writer.write(log.SerializeToString())
+
+
+def _spec(signature: str) -> model_pb2.ModelSpec:
+    return model_pb2.ModelSpec(name="default", signature_name=signature)

@@ -1,0 +1,122 @@
+"""What a run does between its batches and epochs: it keeps its best model, its state, its progress."""
+
+import time
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tfdomain.files import write_json
+from tfdomain.metrics.selection import is_better, metric_value
+from tfdomain.models.base import TextModel
+from tfdomain.training.state import write_state
+
+__all__ = ["BestModel", "ProgressFile", "StateKeeper"]
+
+
+class BestModel(keras.callbacks.Callback):
+    """Saves the model whenever a validation metric is better than ever, and may end the run early.
+
+    Args:
+        folder: Where the best model stands.
+        metric: A name of `tfdomain.metrics.selection`, measured on the validation rows.
+        patience: Epochs without a better value after which the run stops; None never stops it.
+    """
+
+    def __init__(self, folder: Path, metric: str, patience: int | None = None):
+        super().__init__()
+        self.folder, self.metric, self.patience = folder, metric, patience
+        self.value: float | None = None
+        self.epochs_without = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Compares this epoch's value with the best so far."""
+        figures = {name.removeprefix("val_"): value for name, value in (logs or {}).items()}
+        value = metric_value(figures, self.metric)
+        if is_better(self.metric, value, self.value):
+            self.model.save(self.folder, epoch=epoch + 1, metric=self.metric, value=value)
+            self.value, self.epochs_without = value, 0
+            return
+        self.epochs_without += 1
+        if self.patience is not None and self.epochs_without >= self.patience:
+            self.model.stop_training = True
+            print(f"no better {self.metric} than {self.value:.4f} in {self.patience} epochs: stopping", flush=True)
+
+    def notes(self) -> dict:
+        """What has to survive a restart."""
+        return {"best_value": self.value, "epochs_without": self.epochs_without}
+
+    def restore(self, notes: dict) -> None:
+        """Takes up what `notes` gave."""
+        self.value, self.epochs_without = notes["best_value"], notes["epochs_without"]
+
+
+class StateKeeper(keras.callbacks.Callback):
+    """Writes the state that `--resume` goes on from: after each epoch, and as time passes.
+
+    It must be the last callback, so that what it stores of the others is of the same moment.
+
+    Args:
+        path: The state's file.
+        seconds: Between two states; more where one takes so long that it would cost over 5 %.
+        best: The callback whose notes are stored too.
+    """
+
+    def __init__(self, path: Path, *, seconds: float, best: BestModel | None):
+        super().__init__()
+        self.path, self.seconds, self.best = path, seconds, best
+        self._due = time.monotonic() + seconds
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Writes the state when it is due."""
+        if time.monotonic() >= self._due:
+            self._write()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the state, and that the run is to stop where another callback says so."""
+        self._write()
+
+    def _write(self):
+        started = time.monotonic()
+        stopped = bool(self.model.stop_training)
+        write_state(self.path, self.model, {"stopped": stopped, **(self.best.notes() if self.best else {})})
+        ended = time.monotonic()
+        self._due = ended + max(self.seconds, 20 * (ended - started))
+
+
+class ProgressFile(keras.callbacks.Callback):
+    """Keeps `progress.json` current, at most once a second.
+
+    Args:
+        path: The file.
+        resumed_from_step: The step that this process started at; None where it is a new run.
+    """
+
+    def __init__(self, path: Path, resumed_from_step: int | None):
+        super().__init__()
+        self.path, self.resumed_from_step = path, resumed_from_step
+        self._due = 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Writes the file when it is due."""
+        if time.monotonic() >= self._due:
+            self._write()
+
+    def on_train_end(self, logs=None):
+        """Writes the last state of affairs."""
+        self._write()
+
+    def _write(self):
+        model: TextModel = self.model
+        state = model.loop_state
+        write_json(
+            self.path,
+            {
+                "step": state.step,
+                "epoch": state.epoch,
+                "examples_seen": state.examples_seen,
+                "replicas": tf.distribute.get_strategy().num_replicas_in_sync,
+                "resumed_from_step": self.resumed_from_step,
+            },
+        )
+        self._due = time.monotonic() + 1.0

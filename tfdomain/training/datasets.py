@@ -1,0 +1,111 @@
+"""The rows of an experiment: read, split, and with their labels as numbers."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfdomain.config import Experiment
+from tfdomain.data.labels import label_ids, label_names
+from tfdomain.data.paths import find_files
+from tfdomain.data.rows import Rows, read_rows
+from tfdomain.data.splits import split_rows
+from tfdomain.errors import InputError
+
+__all__ = ["ExperimentData", "Part", "read_experiment_data"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Some of the rows that were read, with their labels; the rows themselves stay on the disk.
+
+    Attributes:
+        inputs: What a model's `fit` and `predict` take: Arrow strings `[n]`, or two such columns.
+        labels: int32 `[n]`, places in the experiment's label names.
+        rows: int64 `[m]`, ascending: the rows that belong to the part; None: all.
+    """
+
+    inputs: Any
+    labels: np.ndarray
+    rows: np.ndarray | None = None
+
+    @property
+    def own_labels(self) -> np.ndarray:
+        """The labels of the part's own rows, int32 `[m]`."""
+        return self.labels if self.rows is None else self.labels[self.rows]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentData:
+    """The three parts of an experiment's data; validation and test may be missing."""
+
+    label_names: list[str]
+    train: Part
+    validation: Part | None
+    test: Part | None
+    file_hashes: dict[str, str]
+    fingerprint: str
+    num_skipped: int
+
+
+def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path | None = None) -> ExperimentData:
+    """Reads what the experiment names.
+
+    Args:
+        experiment: Names the files and columns.
+        folder: Where its relative paths start.
+        cache_dir: The folder of the row cache; None: the user's.
+
+    Raises:
+        InputError: A file, column, row or label is wrong.
+    """
+    data = experiment.data
+
+    def rows_of(files) -> Rows:
+        return read_rows(
+            find_files(files, relative_to=folder),
+            texts=data.text_columns,
+            label=data.label,
+            on_bad_row=data.on_bad_row,
+            cache_dir=cache_dir,
+        )
+
+    train = rows_of(data.train)
+    names = label_names(train.labels)
+    if len(names) < 2:
+        raise InputError(
+            f"every row has the label {names[0]!r}", where=f"data.label {data.label}", mend="give rows of two labels"
+        )
+    everything = [train]
+    parts: dict[str, Part | None] = {"train": _part(train, names), "validation": None, "test": None}
+    if isinstance(data.validation, float):
+        kept, held_out = split_rows(
+            train.labels, share=data.validation, num_rows=train.num_rows, seed=experiment.training.seed
+        )
+        whole = parts["train"]
+        parts |= {
+            "train": dataclasses.replace(whole, rows=kept),
+            "validation": dataclasses.replace(whole, rows=held_out),
+        }
+    elif data.validation is not None:
+        everything.append(rows_of(data.validation))
+        parts["validation"] = _part(everything[-1], names)
+    if data.test is not None:
+        everything.append(rows_of(data.test))
+        parts["test"] = _part(everything[-1], names)
+    hashes = [
+        (str(path), digest) for rows in everything for path, digest in zip(rows.files, rows.file_hashes, strict=True)
+    ]
+    return ExperimentData(
+        label_names=names,
+        file_hashes=dict(hashes),
+        fingerprint="-".join(rows.fingerprint[:16] for rows in everything),
+        num_skipped=sum(rows.num_skipped for rows in everything),
+        **parts,
+    )
+
+
+def _part(rows: Rows, names: list[str]) -> Part:
+    inputs = rows.texts[0] if len(rows.texts) == 1 else tuple(rows.texts)
+    return Part(inputs, label_ids(rows.labels, names, where=rows.where))

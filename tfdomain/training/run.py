@@ -1,0 +1,213 @@
+"""One run: an experiment becomes a folder with a model, its metrics and its logs.
+
+A run folder holds `config.yaml` (resolved), `environment.json`, `progress.json`, `metrics.json`,
+`report.txt`, `model/`, `tensorboard/` and, while it is under way, `state.safetensors`.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from tfdomain.config import Experiment, load_experiment, save_experiment
+from tfdomain.data.cache import cache_dir
+from tfdomain.errors import InputError
+from tfdomain.evaluation.report import report_text
+from tfdomain.files import read_json, whole_file, write_json
+from tfdomain.metrics.selection import metric_direction
+from tfdomain.models.base import flat_figures
+from tfdomain.models.classifier import TextClassifier
+from tfdomain.models.folder import load
+from tfdomain.training.board import TensorBoardLogger
+from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper
+from tfdomain.training.datasets import ExperimentData, Part, read_experiment_data
+from tfdomain.training.environment import describe_environment
+from tfdomain.training.logs import log_results, log_start
+from tfdomain.training.state import read_state
+
+__all__ = ["RunFolder", "train"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """The places in a run's folder."""
+
+    path: Path
+
+    def __getattr__(self, name: str) -> Path:
+        places = {
+            "config": "config.yaml",
+            "environment": "environment.json",
+            "progress": "progress.json",
+            "metrics": "metrics.json",
+            "report": "report.txt",
+            "model": "model",
+            "best": "best",
+            "state": "state.safetensors",
+            "tensorboard": "tensorboard",
+        }
+        if name not in places:
+            raise AttributeError(name)
+        return self.path / places[name]
+
+
+def train(
+    experiment: Experiment, run_dir: Path, *, folder: Path, resume: bool = False, verbose: str | int = "auto"
+) -> dict[str, Any]:
+    """Trains, measures and saves one experiment.
+
+    Args:
+        experiment: What to do.
+        run_dir: The run's own folder: new or empty, or with `resume` that of a run that was killed.
+        folder: Where the experiment's relative paths start.
+        resume: Go on from the run's last state; the result is that of an uninterrupted run.
+        verbose: 0 shows no progress.
+
+    Returns:
+        What `metrics.json` holds: `validation` and `test`, each the task's metrics, or None.
+
+    Raises:
+        InputError: The experiment, its data or its checkpoint is wrong, or `run_dir` is taken.
+    """
+    run = RunFolder(run_dir)
+    _claim(run, experiment, resume)
+    if run.metrics.is_file():
+        print(f"{run_dir} is complete; nothing to resume", flush=True)
+        return read_json(run.metrics)
+    if experiment.training.best is not None:
+        metric_direction(experiment.training.best)
+    data = read_experiment_data(experiment, folder)
+    _check_same_data(run, data)
+    model = TextClassifier.from_pretrained(
+        _encoder_source(experiment.encoder, folder),
+        labels=data.label_names,
+        pooling=experiment.model.pooling,
+        dropout_rate=experiment.model.dropout_rate,
+        max_length=experiment.max_length,
+        pairs=len(experiment.data.text_columns) == 2,
+        seed=experiment.training.seed,
+    )
+    if not run.environment.is_file():
+        environment = describe_environment(data_sha256=data.file_hashes, seed=experiment.training.seed, folder=folder)
+        write_json(run.environment, environment | {"data_fingerprint": data.fingerprint})
+    board = TensorBoardLogger(run.tensorboard)
+    _fit(model, experiment, data, run, board, verbose)
+    notes = {
+        "experiment": experiment.name,
+        "text": experiment.data.text_columns,
+        "label": experiment.data.label,
+        "data_fingerprint": data.fingerprint,
+    }
+    if experiment.training.best is not None:
+        model = load(run.best)
+    model.save(run.model, **notes)
+    metrics = _measure(model, data, run, board)
+    board.close()
+    write_json(run.metrics, metrics)
+    # The state has served: it is three times the size of the model.
+    run.state.unlink(missing_ok=True)
+    return metrics
+
+
+def _claim(run: RunFolder, experiment: Experiment, resume: bool) -> None:
+    if run.path.exists() and not run.path.is_dir():
+        raise InputError("is a file", where=str(run.path), mend="name a folder with --run-dir")
+    taken = run.path.is_dir() and any(run.path.iterdir())
+    if not taken or (resume and not run.config.is_file() and not run.metrics.is_file()):
+        save_experiment(experiment, run.config)
+        return
+    if not resume:
+        raise InputError(
+            "holds a run already", where=str(run.path), mend="go on with --resume, or choose another --run-dir"
+        )
+    before = load_experiment(run.config).model_dump()
+    differing = _differences(before, experiment.model_dump())
+    if differing:
+        key, old, new = differing[0]
+        raise InputError(
+            f"the run began with {key}={old!r}, and now it is {new!r}",
+            where=str(run.config),
+            mend="resume with what it began with, or choose another --run-dir",
+        )
+
+
+def _differences(old: dict, new: dict, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    found = []
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(key), dict):
+            found += _differences(old[key], value, f"{prefix}{key}.")
+        elif old.get(key) != value:
+            found.append((prefix + key, old.get(key), value))
+    return found
+
+
+def _check_same_data(run: RunFolder, data: ExperimentData) -> None:
+    if not run.environment.is_file():
+        return
+    if read_json(run.environment)["data_fingerprint"] != data.fingerprint:
+        raise InputError(
+            "the data is not what the run began with",
+            where=str(run.environment),
+            mend="restore the files, or choose another --run-dir",
+        )
+
+
+def _encoder_source(encoder: str, folder: Path) -> str:
+    # A relative path is relative to the experiment file, as those of the data are.
+    beside = folder / encoder
+    return str(beside) if not encoder.startswith("package:") and beside.is_dir() else encoder
+
+
+def _fit(
+    model: TextClassifier,
+    experiment: Experiment,
+    data: ExperimentData,
+    run: RunFolder,
+    board: TensorBoardLogger,
+    verbose: str | int,
+) -> None:
+    options = experiment.training
+    batches = model.training_batches(
+        data.train.inputs, data.train.labels, options=options, rows=data.train.rows, lengths_cache=cache_dir()
+    )
+    model.prepare_training(options, batches.num_batches)
+    best = BestModel(run.best, options.best, options.patience) if options.best else None
+    keeper = StateKeeper(run.state, seconds=options.checkpoint_seconds, best=best)
+    state, resumed_from = None, None
+    if run.state.is_file():
+        state, stored = read_state(run.state, model)
+        resumed_from = state.step
+        if best:
+            best.restore(stored)
+        if stored["stopped"]:
+            return
+        print(f"resumed from step {resumed_from}", flush=True)
+    log_start(board, model, experiment)
+    validate = None
+    if data.validation is not None:
+
+        def validate():
+            predictions = model.predict(data.validation.inputs, rows=data.validation.rows)
+            return flat_figures(model.measure(data.validation.own_labels, predictions))
+
+    progress = ProgressFile(run.progress, resumed_from)
+    callbacks = [board, progress, *([best] if best else []), keeper]
+    model.fit_batches(batches, state=state, validate=validate, callbacks=callbacks, verbose=verbose)
+
+
+def _measure(model: TextClassifier, data: ExperimentData, run: RunFolder, board: TensorBoardLogger) -> dict[str, Any]:
+    metrics: dict[str, Any] = {}
+    reports = []
+    for name, part in {"validation": data.validation, "test": data.test}.items():
+        metrics[name] = None if part is None else _measure_part(model, name, part, board)
+        if part is not None:
+            reports.append(report_text(metrics[name], title=name.capitalize()))
+    with whole_file(run.report) as file:
+        file.write("\n".join(reports))
+    return metrics
+
+
+def _measure_part(model: TextClassifier, name: str, part: Part, board: TensorBoardLogger) -> dict[str, Any]:
+    predictions = model.predict(part.inputs, rows=part.rows)
+    metrics = model.measure(part.own_labels, predictions)
+    log_results(board, name, metrics, part.own_labels, predictions, model.labels, step=model.step)
+    return metrics
