@@ -22,9 +22,9 @@ _counter = itertools.count()
 class EventWriter:
     """Writes one session's records, each on its way to the disk before the call returns.
 
-    An event file is a TFRecord file of `Event` protos. A session that resumes gets a file of its
-    own, which opens with a `SessionLog` START: TensorBoard then forgets what the killed session
-    wrote after the checkpoint. What stands in the folder already at the resumed step, or at step 0,
+    An event file is a TFRecord file of `Event` protos. Each session has a file of its
+    own, which opens with a `SessionLog` START: TensorBoard then forgets what a killed session wrote
+    after the checkpoint. What stands in the folder already at the resumed step, or at step 0,
     is not written twice.
 
     Records that come before `begin` wait for it, so that START stands first.
@@ -54,7 +54,8 @@ class EventWriter:
         earlier = [] if step is None else sorted(self.folder.glob(_PREFIX + "*"))
         self._file = self._open()
         self._put(Event(file_version="brain.Event:2"))
-        if step is not None and earlier:
+        if step is not None:
+            # The first session has a START too: one of TensorBoard's two readers takes only a second for a restart.
             self._known = set(_tags_at({0, step}, earlier))
             self._put(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
         waiting, self._waiting = self._waiting, []
