@@ -130,9 +130,10 @@ def test_bad_arguments_are_refused(tmp_path):
 
 def test_what_is_logged_without_training_is_added_to_what_is_there(tmp_path):
     train(tmp_path, 0, 60)
-    board = TensorBoardLogger(tmp_path)
-    board.log_text("verdict", "release", 60)
-    board.close()
+    for _ in range(2):  # what ends after the last step may be killed and done again
+        board = TensorBoardLogger(tmp_path)
+        board.log_text("verdict", "release", 60)
+        board.close()
     accumulator = read(tmp_path)
     assert len(accumulator.Scalars("train_step/loss")) == 60
     assert [event.step for event in accumulator.Tensors("verdict")] == [60]
@@ -164,6 +165,16 @@ def test_pr_curves_hold_the_counts_at_each_threshold(tmp_path):
         counts = [np.sum(chosen & (labels == 2)), np.sum(chosen & (labels != 2))]
         np.testing.assert_array_equal(curve[:2, place], counts)
     assert event.step == 7
+
+
+def test_parts_of_the_data_have_curves_of_their_own(tmp_path):
+    board = TensorBoardLogger(tmp_path)
+    for group in ("validation", "test"):
+        board.log_pr_curves([0, 1], np.array([[0.8, 0.2], [0.3, 0.7]]), ["a", "b"], 5, group=group)
+    board.close()
+    assert set(read(tmp_path).PluginTagToContent(PR_CURVES)) == {
+        f"{group}/{name}/pr_curves" for group in ("validation", "test") for name in "ab"
+    }
 
 
 def test_many_classes_get_curves_up_to_the_cap_with_a_note(tmp_path):

@@ -115,7 +115,13 @@ class TensorBoardLogger(keras.callbacks.Callback):
         self._writer.write(step, [Summary.Value(tag=name, image=image)])
 
     def log_pr_curves(
-        self, labels: np.ndarray, probabilities: np.ndarray, label_names: Sequence[str], step: int
+        self,
+        labels: np.ndarray,
+        probabilities: np.ndarray,
+        label_names: Sequence[str],
+        step: int,
+        *,
+        group: str = "pr_curve",
     ) -> None:
         """Shows each class's precision over recall, against the rest, in the PR CURVES tab.
 
@@ -127,6 +133,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
             probabilities: float `[n, classes]`.
             label_names: The names of the classes.
             step: The global step.
+            group: What the tags begin with: the part of the data, where several are judged.
         """
         labels = np.asarray(labels)
         probabilities = np.clip(np.asarray(probabilities, "float32"), 0, 1)
@@ -138,7 +145,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
             note = f"The {len(chosen)} classes with the most examples, of {len(occurring)}."
         for index in chosen:
             curve = pr_curve_summary.pb(
-                f"pr_curve/{label_names[index]}",
+                f"{group}/{label_names[index]}",
                 labels=labels == index,
                 predictions=probabilities[:, index],
                 display_name=label_names[index],

@@ -24,8 +24,8 @@ class EventWriter:
 
     An event file is a TFRecord file of `Event` protos. Each session has a file of its
     own, which opens with a `SessionLog` START: TensorBoard then forgets what a killed session wrote
-    after the checkpoint. What stands in the folder already at the resumed step, or at step 0,
-    is not written twice.
+    after the checkpoint. What stands in the folder already at the resumed step, at step 0, or at
+    the step of a record that waits, is not written twice.
 
     Records that come before `begin` wait for it, so that START stands first.
 
@@ -51,12 +51,12 @@ class EventWriter:
         """
         if self._file is not None:
             return
-        earlier = [] if step is None else sorted(self.folder.glob(_PREFIX + "*"))
+        earlier = sorted(self.folder.glob(_PREFIX + "*"))
         self._file = self._open()
         self._put(Event(file_version="brain.Event:2"))
+        self._known = set(_tags_at({0, step or 0, *(event.step for event in self._waiting)}, earlier))
         if step is not None:
             # The first session has a START too: one of TensorBoard's two readers takes only a second for a restart.
-            self._known = set(_tags_at({0, step}, earlier))
             self._put(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
         waiting, self._waiting = self._waiting, []
         for event in waiting:
