@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfdomain.data.paths import near_names
+from tfdomain.data.names import near_names
 from tfdomain.data.values import as_text_array
 from tfdomain.errors import InputError
 

@@ -1,15 +1,16 @@
 """From what an experiment file says about its data to the files themselves."""
 
-import difflib
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfdomain.data.cache import cache_dir
+from tfdomain.data.datasets import list_datasets
+from tfdomain.data.names import near_names
 from tfdomain.errors import InputError
 
-__all__ = ["data_dir", "find_files", "near_names"]
+__all__ = ["data_dir", "find_files"]
 
 _WILDCARDS = frozenset("*?[")
 
@@ -46,15 +47,6 @@ def find_files(
     return list(dict.fromkeys(found))
 
 
-def near_names(name: str, names: Iterable[str], count: int = 3) -> list[str]:
-    """The names most like `name`, the likest first; capitals do not count."""
-    by_lower: dict[str, str] = {}
-    for candidate in names:
-        by_lower.setdefault(candidate.lower(), candidate)
-    matches = difflib.get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)
-    return [by_lower[match] for match in matches]
-
-
 def _find(text: str, roots: list[Path]) -> list[Path]:
     path = Path(text).expanduser()
     candidates = [path] if path.is_absolute() else [root / path for root in roots]
@@ -75,9 +67,15 @@ def _not_found(text: str, candidates: list[Path]) -> InputError:
         return InputError("is a folder, not a file", where=str(folders[0]), mend=f"name its files: {text}/*.csv")
     kind = "no file matches" if _WILDCARDS & set(text) else "no such file"
     places = " or ".join(dict.fromkeys(str(candidate.parent) for candidate in candidates))
-    near = []
+    near: list[str] = []
     for candidate in candidates:
         if candidate.parent.is_dir():
             near += near_names(candidate.name, [entry.name for entry in candidate.parent.iterdir()])
-    mend = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "check the path"
+    folder = Path(text).parts[0]
+    if near:
+        mend = f"did you mean {' or '.join(dict.fromkeys(near))}?"
+    elif folder in {dataset.name for dataset in list_datasets()}:
+        mend = f"`tfdomain data fetch {folder}` brings that data set"
+    else:
+        mend = "check the path"
     return InputError(f"{kind} in {places}", where=text, mend=mend)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
-from tfdomain.data.paths import near_names
+from tfdomain.data.names import near_names
 from tfdomain.errors import InputError
 
 __all__ = ["FORMATS", "Block", "file_format", "read_blocks", "unknown_column"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from tfdomain.data.labels import label_ids, label_names
 from tfdomain.errors import InputError
 
 __all__ = ["split_rows"]
@@ -34,7 +35,7 @@ def split_rows(labels: Any | None, *, share: float, num_rows: int, seed: int = 0
         )
     if seed < 0:
         raise InputError(f"the seed {seed} is negative", where="seed", mend="choose 0 or more")
-    classes = np.zeros(num_rows, np.int64) if labels is None else _class_numbers(labels)
+    classes = np.zeros(num_rows, np.int64) if labels is None else label_ids(labels, label_names(labels))
     if len(classes) != num_rows:
         raise InputError(f"{len(classes)} labels for {num_rows} rows", where="labels", mend="give one label a row")
     random = np.random.Generator(np.random.PCG64(seed))
@@ -63,9 +64,3 @@ def _held_sizes(sizes: np.ndarray, share: float) -> np.ndarray:
             held[index] += 1
             missing -= 1
     return held
-
-
-def _class_numbers(labels: Any) -> np.ndarray:
-    values = labels.to_pandas() if hasattr(labels, "to_pandas") else labels
-    # Numbered in sorted order, not in order of appearance: the split then depends on the labels alone.
-    return np.unique(np.asarray(values).astype(str), return_inverse=True)[1]

@@ -1,0 +1,70 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tfdomain.data.splits import split_rows
+from tfdomain.errors import InputError
+
+GOLDEN = [2, 7, 9]
+GOLDEN_STRATIFIED = [2, 7, 9]
+LABELS = np.array(["a"] * 70 + ["b"] * 25 + ["c"] * 4 + ["d"])
+
+
+def test_classes_keep_their_shares():
+    train, held = split_rows(LABELS, share=0.2, num_rows=100, seed=0)
+    assert train.dtype == held.dtype == np.int64
+    assert sorted([*train, *held]) == list(range(100))
+    assert train.tolist() == sorted(train.tolist())
+    assert held.tolist() == sorted(held.tolist())
+    counts = {label: int((LABELS[held] == label).sum()) for label in "abcd"}
+    assert counts == {"a": 14, "b": 5, "c": 1, "d": 0}
+
+
+def test_the_total_is_right_with_many_small_classes():
+    labels = np.repeat(np.arange(77), 13)
+    _, held = split_rows(labels, share=0.1, num_rows=1001, seed=1)
+    assert len(held) == 100
+    assert np.bincount(labels[held]).max() == 2
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_every_class_keeps_a_row_to_train_on(share):
+    train, _ = split_rows(LABELS, share=share, num_rows=100)
+    assert set(LABELS[train]) == set("abcd")
+
+
+def test_the_seed_decides_and_the_form_of_the_labels_does_not():
+    splits = [split_rows(LABELS, share=0.2, num_rows=100, seed=seed)[1].tolist() for seed in range(5)]
+    assert len(set(map(tuple, splits))) == 5
+    for same in (
+        LABELS.tolist(),
+        pa.array(LABELS.tolist()),
+        pa.chunked_array([LABELS[:9].tolist(), LABELS[9:].tolist()]),
+    ):
+        assert split_rows(same, share=0.2, num_rows=100, seed=3)[1].tolist() == splits[3]
+
+
+def test_the_split_stays_what_it_was_in_earlier_releases():
+    assert split_rows(None, share=0.25, num_rows=12, seed=0)[1].tolist() == GOLDEN
+    assert split_rows(list("aaabbbbbbccc"), share=0.25, num_rows=12, seed=0)[1].tolist() == GOLDEN_STRATIFIED
+
+
+@pytest.mark.parametrize(
+    ("share", "num_rows", "words"),
+    [
+        (0.0, 100, "between 0 and 1"),
+        (1.0, 100, "between 0 and 1"),
+        (-0.1, 100, "between"),
+        (0.1, 99, "100 labels for 99"),
+    ],
+)
+def test_what_cannot_be_split(share, num_rows, words):
+    with pytest.raises(InputError, match=words):
+        split_rows(LABELS, share=share, num_rows=num_rows)
+
+
+def test_a_share_too_small_for_a_single_row():
+    with pytest.raises(InputError, match="holds out no row"):
+        split_rows(None, share=0.1, num_rows=3)
+    with pytest.raises(InputError, match="holds out no row"):
+        split_rows(["a", "b", "c"], share=0.5, num_rows=3)
