@@ -63,6 +63,14 @@ def combining_classes(codes: Iterable[int]) -> dict[int, int]:
     return {ord(mark): rank for mark, rank in ranks.items()}
 
 
+def breaks_order(code: int) -> bool:
+    """Whether marks are not reordered across this one, though it is dropped itself.
+
+    That is not the class of the code point: U+0F73 has class 0, but what it decomposes to has not.
+    """
+    return NFD().normalize_str(HIGHEST_MARK + chr(code) + LOWEST_MARK).startswith(HIGHEST_MARK)
+
+
 def split_kinds(codes: Iterable[int]) -> tuple[list[int], list[int]]:
     """The code points that the pre-tokenizer drops between words, and those it cuts out as words."""
     split = BertPreTokenizer().pre_tokenize_str
@@ -81,20 +89,23 @@ def make_tables(codes: list[int]) -> dict[str, np.ndarray]:
 
     Returns:
         int32 arrays: sets of code points as `[ranges, 2]` rows of a first code point and the one after
-        the last (`removed`, `to_space`, `isolated`, `whitespace`, `punctuation`), and maps as
+        the last (`removed`, `to_space`, `isolated`, `whitespace`, `punctuation`, `order_breaks`), and maps as
         `[changes, 1 + longest]` rows of a code point and its replacement, filled with -1
         (`decomposed`, `lowercase`); `combining` is `[marks, 2]` with the rank of each mark's class.
     """
     cleaned = map_code_points(normalizer(clean_text=True), codes)
     whitespace, punctuation = split_kinds(codes)
     combining = combining_classes(codes)
+    decomposed = map_code_points(normalizer(strip_accents=True), codes)
+    dropped = [code for code, result in decomposed.items() if not result]
     return {
         "removed": as_ranges(code for code, result in cleaned.items() if not result),
         "to_space": as_ranges(code for code, result in cleaned.items() if result),
         "isolated": as_ranges(map_code_points(normalizer(handle_chinese_chars=True), codes)),
         "whitespace": as_ranges(whitespace),
         "punctuation": as_ranges(punctuation),
-        "decomposed": as_rows(map_code_points(normalizer(strip_accents=True), codes)),
+        "decomposed": as_rows(decomposed),
+        "order_breaks": as_ranges(code for code in dropped if breaks_order(code)),
         "lowercase": as_rows(map_code_points(normalizer(lowercase=True), codes)),
         "combining": np.array(sorted(combining.items()), "int32").reshape(-1, 2),
     }

@@ -1,7 +1,7 @@
 """Raw texts to token ids inside the TensorFlow graph, with the ids of the reference tokenizer."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = ["Tokenizer"]
 
 # Texts of these characters only need no normalization but a lower case.
 PLAIN_TEXT = r"[\t\n\r -~]*"
+NO_LIMIT = 1 << 30
 
 
 class Tokenizer(tf.Module):
@@ -157,8 +158,13 @@ class Tokenizer(tf.Module):
         """
         _check_length(max_length, pairs is not None)
         inputs = as_batches(texts, pairs)
-        options = (max_length, return_offsets, split_special_tokens)
-        return self._run(("encode", len(inputs), *options), lambda *batch: self._encode(batch, *options), inputs)
+
+        def encode(limit: tf.Tensor, *batch: tf.Tensor) -> dict[str, tf.Tensor]:
+            rows = [self._tokenize(part, return_offsets, split_special_tokens) for part in batch]
+            return self._arrange(rows, _truncate(rows, limit), return_offsets)
+
+        key = ("encode", len(inputs), return_offsets, split_special_tokens)
+        return self._run(key, encode, max_length, inputs)
 
     @tf.autograph.experimental.do_not_convert
     def lengths(
@@ -182,24 +188,18 @@ class Tokenizer(tf.Module):
         _check_length(max_length, pairs is not None)
         inputs = as_batches(texts, pairs)
 
-        def count(*batch: tf.Tensor) -> tf.Tensor:
+        def count(limit: tf.Tensor, *batch: tf.Tensor) -> tf.Tensor:
             rows = [self._tokenize(part, False, split_special_tokens) for part in batch]
-            return sum(_truncate(rows, max_length)) + len(rows) + 1
+            return sum(_truncate(rows, limit)) + len(rows) + 1
 
-        return self._run(("lengths", len(inputs), max_length, split_special_tokens), count, inputs)
+        return self._run(("lengths", len(inputs), split_special_tokens), count, max_length, inputs)
 
-    def _run(self, key: tuple, function: Callable, inputs: list[tf.Tensor]) -> Any:
+    def _run(self, key: tuple, function: Callable, max_length: int | None, inputs: list[tf.Tensor]) -> Any:
         with tf.device("/device:CPU:0"):
+            limit = tf.constant(NO_LIMIT if max_length is None else max_length)
             if tf.inside_function():
-                return function(*inputs)
-            return self._functions.get(key, function, len(inputs))(*inputs)
-
-    def _encode(
-        self, batch: Sequence[tf.Tensor], max_length: int | None, with_offsets: bool, split: bool
-    ) -> dict[str, tf.Tensor]:
-        rows = [self._tokenize(part, with_offsets, split) for part in batch]
-        lengths = _truncate(rows, max_length)
-        return self._arrange(rows, lengths, with_offsets)
+                return function(limit, *inputs)
+            return self._functions.get(key, function, len(inputs))(limit, *inputs)
 
     def _tokenize(self, texts: tf.Tensor, with_offsets: bool, split: bool) -> Pieces:
         specials = () if split else self._settings.specials
@@ -267,7 +267,7 @@ class _FunctionCache:
 
     def get(self, key: tuple, function: Callable, num_inputs: int) -> Callable:
         if key not in self._functions:
-            signature = [tf.TensorSpec([None], tf.string)] * num_inputs
+            signature = [tf.TensorSpec([], tf.int32), *[tf.TensorSpec([None], tf.string)] * num_inputs]
             self._functions[key] = tf.function(function, input_signature=signature, autograph=False)
         return self._functions[key]
 
@@ -285,14 +285,12 @@ def _check_length(max_length: int | None, paired: bool) -> None:
         )
 
 
-def _truncate(rows: list[Pieces], max_length: int | None) -> list[tf.Tensor]:
+def _truncate(rows: list[Pieces], limit: tf.Tensor) -> list[tf.Tensor]:
     lengths = [row.row_lengths for row in rows]
-    if max_length is None:
-        return lengths
     if len(rows) == 1:
-        return [tf.minimum(lengths[0], max_length - 2)]
+        return [tf.minimum(lengths[0], limit - 2)]
     first, second = lengths
-    return list(truncate_pair_lengths(first, second, max_length - 3))
+    return list(truncate_pair_lengths(first, second, limit - 3))
 
 
 def _as_tuple(pieces: Pieces) -> tuple[tf.Tensor, ...]:

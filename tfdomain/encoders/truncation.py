@@ -5,7 +5,7 @@ import tensorflow as tf
 __all__ = ["truncate_pair_lengths"]
 
 
-def truncate_pair_lengths(first: tf.Tensor, second: tf.Tensor, budget: int) -> tuple[tf.Tensor, tf.Tensor]:
+def truncate_pair_lengths(first: tf.Tensor, second: tf.Tensor, budget: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
     """Shortens the longer text until both fit; where neither half would fit, both become halves.
 
     This gives target lengths at once. Where both texts are longer than half of an odd budget, the
@@ -14,7 +14,7 @@ def truncate_pair_lengths(first: tf.Tensor, second: tf.Tensor, budget: int) -> t
     Args:
         first: int32 `[batch]`, tokens of the first texts, without special tokens.
         second: int32 `[batch]`, tokens of the second texts.
-        budget: The most tokens that both may have together, without special tokens.
+        budget: int32 scalar, the most tokens that both may have together, without special tokens.
 
     Returns:
         int32 `[batch]` twice: how many tokens of each to keep, from the left.

@@ -86,8 +86,7 @@ def compose_table(
         if alone[code]:
             packed = (packed & ~KIND_MASK) | ISOLATED
         if not sequence:
-            breaks = ORDER_BREAK_BIT if rank[code] == 0 else 0
-            entry[code] = code << CODE_SHIFT | breaks | DROPPED
+            entry[code] = code << CODE_SHIFT | DROPPED
         elif len(sequence) == 1:
             entry[code] = packed[0]
         else:
@@ -95,16 +94,19 @@ def compose_table(
             expansions.append([*packed.tolist(), *[0] * (longest - len(sequence))])
     unchanged = isolated[[code not in sequences for code in isolated.tolist()]]
     entry[unchanged] = (entry[unchanged] & ~KIND_MASK) | ISOLATED
+    if strip_accents:
+        entry[_members(tables["order_breaks"])] |= ORDER_BREAK_BIT
     if clean_text:
         # Cleaning comes first: a removed character breaks no run of marks, since it was never there.
         entry[_members(tables["removed"])] = (_members(tables["removed"]) << CODE_SHIFT) | DROPPED
         entry[_members(tables["to_space"])] = entry[ord(" ")]
     entry -= target << CODE_SHIFT
-    pages, index = np.unique(entry.reshape(-1, PAGE_SIZE), axis=0, return_inverse=True)
+    pages: dict[bytes, int] = {}
+    index = [pages.setdefault(page.tobytes(), len(pages)) for page in entry.reshape(-1, PAGE_SIZE)]
     rows = np.array(expansions or [[0]], "int32")
     return CodePointTable(
-        page_starts=(index.reshape(-1) * PAGE_SIZE).astype("int32"),
-        pages=pages.reshape(-1).astype("int32"),
+        page_starts=np.array(index, "int32") * np.int32(PAGE_SIZE),
+        pages=np.frombuffer(b"".join(pages), "int32"),
         expansions=rows,
         expansion_lengths=np.count_nonzero(rows, axis=1).astype("int32"),
     )

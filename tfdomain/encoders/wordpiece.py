@@ -155,8 +155,9 @@ def _place(words: Words, whole, piece_words, starts, ends) -> tf.Tensor:
 def _is_matchable(token: str) -> bool:
     """Whether a word can hold this token at all: the kernel would also find it across words."""
     text = token.removeprefix("##") if len(token) > 2 else token
-    alone = len(token) == 1 and not token.isspace()
-    return bool(text) and (alone or not WORD_LIMITS.intersection(text))
+    if "\0" in token or token.isspace():  # the kernel's compiler takes NUL for the end of a token
+        return False
+    return bool(text) and (len(token) == 1 or not WORD_LIMITS.intersection(text))
 
 
 def _find_absent_character(vocabulary: tuple[str, ...]) -> str:
