@@ -51,9 +51,7 @@ def foreign_tensors(config: EncoderConfig, *, pooler: bool) -> dict[str, Foreign
         "segment_table": config.type_vocab_size,
     }
     tensors = {
-        f"embeddings/{own}": ForeignTensor(
-            f"embeddings.{name}", (rows[own], hidden) if own in rows else (hidden,)
-        )
+        f"embeddings/{own}": ForeignTensor(f"embeddings.{name}", (rows[own], hidden) if own in rows else (hidden,))
         for own, name in _EMBEDDINGS.items()
     }
     for index in range(config.num_hidden_layers):

@@ -45,9 +45,7 @@ class TensorFiles(Mapping[str, np.ndarray]):
         self._opened = {path: _open(path) for path in sorted(set(self._files.values()))}
         for name, path in self._files.items():
             if name not in self._opened[path].keys():  # noqa: SIM118 (a safetensors handle is no mapping)
-                raise InputError(
-                    f"has no tensor {name}, which {_INDEX} promises", where=str(path), mend=_RESTORE
-                )
+                raise InputError(f"has no tensor {name}, which {_INDEX} promises", where=str(path), mend=_RESTORE)
 
     def __getitem__(self, name: str) -> np.ndarray:
         opened = self._opened[self._files[name]]
@@ -90,9 +88,7 @@ def read_tensors(folder: str | os.PathLike) -> TensorFiles:
             'convert it once where torch is: python -c "import transformers; transformers.AutoModel.'
             "from_pretrained('FOLDER').save_pretrained('NEW_FOLDER')\""
         )
-        raise InputError(
-            f"has weights but no {_WEIGHTS}; other formats are never read", where=str(folder), mend=mend
-        )
+        raise InputError(f"has weights but no {_WEIGHTS}; other formats are never read", where=str(folder), mend=mend)
     raise InputError(f"has no {_WEIGHTS}", where=str(folder), mend="give the folder of a checkpoint")
 
 
@@ -177,9 +173,7 @@ def save_checkpoint(
     tensors = encoder_tensors(encoder, "" if architecture == "BertModel" else _hf.PREFIX)
     for name, array in (extra_tensors or {}).items():
         if name in tensors:
-            raise InputError(
-                f"{name} is a tensor of the encoder", where="extra_tensors", mend="choose another name"
-            )
+            raise InputError(f"{name} is a tensor of the encoder", where="extra_tensors", mend="choose another name")
         tensors[name] = np.ascontiguousarray(array)
     config = {"architectures": [architecture]} | encoder.config.to_dict() | {"dtype": "float32"}
     write_json(folder / "config.json", config | dict(extra_config or {}))
@@ -244,7 +238,5 @@ def _read_index(folder: Path) -> dict[str, Path]:
         raise InputError("has no weight_map from tensor names to files", where=str(path), mend=_RESTORE)
     for name in sorted(set(files.values())):
         if Path(name).name != name:
-            raise InputError(
-                f"names {name!r}, which is outside of the folder", where=str(path), mend=_RESTORE
-            )
+            raise InputError(f"names {name!r}, which is outside of the folder", where=str(path), mend=_RESTORE)
     return {name: folder / file for name, file in files.items()}

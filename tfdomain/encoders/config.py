@@ -144,9 +144,7 @@ class EncoderConfig:
             InputError: A field has a value that this encoder cannot follow; the message names the field.
         """
         if not isinstance(fields, Mapping):
-            raise InputError(
-                f"the configuration is a {type(fields).__name__}", mend="give an object of fields"
-            )
+            raise InputError(f"the configuration is a {type(fields).__name__}", mend="give an object of fields")
         for name, allowed in _FIXED.items():
             if name in fields and fields[name] not in allowed:
                 raise _refused(name, fields[name], _shown(allowed[0]))
@@ -154,9 +152,7 @@ class EncoderConfig:
         config = cls(**{name: value for name, value in fields.items() if name in own})
         # ELECTRA-like checkpoints embed in another width; spelled out and equal, it changes nothing.
         if fields.get("embedding_size", config.hidden_size) != config.hidden_size:
-            raise _refused(
-                "embedding_size", fields["embedding_size"], f"hidden_size, which is {config.hidden_size}"
-            )
+            raise _refused("embedding_size", fields["embedding_size"], f"hidden_size, which is {config.hidden_size}")
         unknown = sorted(set(fields) - own - set(_FIXED) - _NEUTRAL - {"embedding_size"})
         if unknown:
             warnings.warn(

@@ -69,9 +69,7 @@ class StatelessDropout(keras.layers.Layer):
     def __init__(self, rate: float, layer_index: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
-            raise InputError(
-                f"a dropout rate of {rate}", where="rate", mend="give a number from 0 to less than 1"
-            )
+            raise InputError(f"a dropout rate of {rate}", where="rate", mend="give a number from 0 to less than 1")
         self.rate, self.layer_index = rate, layer_index
         self.seed_generator = keras.random.SeedGenerator()
         self.built = True

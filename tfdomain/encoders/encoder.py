@@ -124,9 +124,7 @@ class Encoder(keras.layers.Layer):
         self._check_length(token_ids)
         seed = None
         if training:
-            seed = (
-                draw_seed(self.seed_generator) if dropout_seed is None else tf.convert_to_tensor(dropout_seed)
-            )
+            seed = draw_seed(self.seed_generator) if dropout_seed is None else tf.convert_to_tensor(dropout_seed)
         bias = self._attention_bias(inputs, token_ids)
         hidden = self.embeddings(token_ids, segment_ids, seed=seed)
         for block in self.blocks:
@@ -154,9 +152,7 @@ class Encoder(keras.layers.Layer):
         for depth, part in enumerate(self._parts()):
             if any(variable is weight for weight in part.weights):
                 return depth
-        raise InputError(
-            f"{variable.path} is no weight of this encoder", mend="ask for one of encoder.weights"
-        )
+        raise InputError(f"{variable.path} is no weight of this encoder", mend="ask for one of encoder.weights")
 
     def named_weights(self) -> dict[str, keras.Variable]:
         """Every weight under its part and its own name, as in `block_0/query_kernel`."""
@@ -191,7 +187,7 @@ class Encoder(keras.layers.Layer):
     def _check_length(self, token_ids: tf.Tensor) -> None:
         length, longest = token_ids.shape[1], self.config.max_position_embeddings
         if length is None:
-            message = f"an input is longer than the encoder's {longest} positions"
+            message = f"an input has more tokens than the {longest} positions of the encoder"
             tf.debugging.assert_less_equal(tf.shape(token_ids)[1], longest, message=message)
         elif length > longest:
             raise InputError(

@@ -64,12 +64,12 @@ def resolve_checkpoint(source: str | os.PathLike, *, timeout_seconds: float = 10
     if text.startswith(_PACKAGE):
         return _find_in_package(text.removeprefix(_PACKAGE), where=text)
     folder = Path(text).expanduser()
-    if folder.is_dir():
+    if text and folder.is_dir():
         return folder
-    if folder.exists():
+    if text and folder.exists():
         raise InputError("is a file", where=text, mend="give the folder that holds the checkpoint")
     if isinstance(source, os.PathLike) or not _HUB_ID.fullmatch(text) or text.startswith("."):
-        raise InputError("no such folder", where=text, mend="check the path")
+        raise InputError("no such folder", where=text or "the empty source", mend="check the path")
     return _find_cached(text) or _ask_hub(text, timeout_seconds) or _find_mirror(text)
 
 
@@ -77,14 +77,10 @@ def _find_in_package(path: str, *, where: str) -> Path:
     name, _, inside = path.partition("/")
     root = _package_root(name)
     if root is None:
-        raise InputError(
-            f"package {name!r} is not installed", where=where, mend="install it, or give a folder"
-        )
+        raise InputError(f"package {name!r} is not installed", where=where, mend="install it, or give a folder")
     folder = (root / inside).resolve()
     if not folder.is_relative_to(root.resolve()) or not folder.is_dir():
-        raise InputError(
-            f"package {name!r} has no folder {inside!r}", where=where, mend="check the path in it"
-        )
+        raise InputError(f"package {name!r} has no folder {inside!r}", where=where, mend="check the path in it")
     return folder
 
 
@@ -98,12 +94,15 @@ def _package_root(name: str) -> Path | None:
 
 def _find_cached(hub_id: str) -> Path | None:
     import huggingface_hub
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         found = huggingface_hub.snapshot_download(hub_id, allow_patterns=list(_FILES), local_files_only=True)
     except LocalEntryNotFoundError:
         return None
+    except HFValidationError:
+        problem = "is no folder here and cannot be the id of a model on the Hub"
+        raise InputError(problem, where=hub_id, mend="check the path or the id") from None
     # A download that broke off can leave a snapshot without its weights.
     folder = Path(found)
     whole = (folder / "config.json").exists() and any(folder.glob("model*.safetensors"))
@@ -140,9 +139,7 @@ def _download(hub_id: str, timeout_seconds: float) -> Path | None:
     import huggingface_hub
 
     try:
-        found = huggingface_hub.snapshot_download(
-            hub_id, allow_patterns=list(_FILES), etag_timeout=timeout_seconds
-        )
+        found = huggingface_hub.snapshot_download(hub_id, allow_patterns=list(_FILES), etag_timeout=timeout_seconds)
     except Exception as error:
         if _mirror_folder(hub_id) is not None:
             return None
@@ -180,16 +177,16 @@ def _mirror_folder(hub_id: str) -> Path | None:
 
 
 def _find_mirror(hub_id: str) -> Path:
+    from huggingface_hub import constants
+
     folder = _mirror_folder(hub_id)
     if folder is None:
         ways = "connect to the Hub once, or give a folder that holds the checkpoint"
         if hub_id in MIRRORS:
             ways += f", or run `{MIRRORS[hub_id][2]}`"
-        raise InputError(
-            "is no folder here, is not in the Hub's cache, and the Hub does not answer",
-            where=hub_id,
-            mend=ways,
-        )
+        reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the Hub does not answer"
+        problem = f"is no folder here, is not in the Hub's cache, and {reason}"
+        raise InputError(problem, where=hub_id, mend=ways)
     weights = folder / "model.safetensors"
     _, expected, install = MIRRORS[hub_id]
     found = hash_file(weights) if weights.is_file() else "no such file"
