@@ -1,33 +1,31 @@
 import pytest
 import tensorflow as tf
 
+from tfdomain.encoders.tokenizer import Tokenizer
 
-class LetterTokenizer:
-    """One token a character: what is under test here is the batching."""
 
-    fingerprint = "letters"
+class CountingTokenizer:
+    """The real tokenizer of the tiny checkpoint, which also remembers how many rows it measured."""
 
-    def __init__(self):
-        self.counted = 0
+    def __init__(self, tokenizer: Tokenizer):
+        self._tokenizer = tokenizer
+        self.fingerprint = tokenizer.fingerprint
+        self.vocabulary = tokenizer.vocabulary
+        self.num_measured = 0
 
-    def __call__(self, texts, pairs=None, max_length=128):
-        ids = tf.strings.unicode_decode(texts, "UTF-8")
-        segments = tf.zeros_like(ids)
-        if pairs is not None:
-            second = tf.strings.unicode_decode(pairs, "UTF-8")
-            ids, segments = tf.concat([ids, second], 1), tf.concat([segments, tf.ones_like(second)], 1)
-        ids, segments = ids[:, :max_length], segments[:, :max_length]
-        return {
-            "token_ids": ids.to_tensor(),
-            "segment_ids": segments.to_tensor(),
-            "padding_mask": tf.ones_like(ids).to_tensor(),
-        }
+    def __call__(self, *arguments, **named):
+        return self._tokenizer(*arguments, **named)
 
-    def lengths(self, texts, pairs=None, max_length=None):
-        self.counted += int(tf.size(texts))
-        return tf.reduce_sum(self(texts, pairs, max_length or 10**6)["padding_mask"], 1)
+    def lengths(self, texts, *arguments, **named):
+        self.num_measured += int(tf.size(texts))
+        return self._tokenizer.lengths(texts, *arguments, **named)
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tiny_checkpoint) -> Tokenizer:
+    return Tokenizer.from_pretrained(tiny_checkpoint)
 
 
 @pytest.fixture
-def letters():
-    return LetterTokenizer()
+def tokenizer(tiny_tokenizer) -> CountingTokenizer:
+    return CountingTokenizer(tiny_tokenizer)

@@ -5,7 +5,8 @@ import tensorflow as tf
 from tfdomain.errors import InputError
 from tfdomain.pipeline.datasets import tokenized
 
-TEXTS, PAIRS, LABELS, WEIGHTS = ["ab", "c", "defg"], ["x", "yz", "w"], [2, 0, 1], [1.0, 0.5, 2.0]
+TEXTS, PAIRS = ["my loan", "card", "a new car please"], ["the bank", "pay", "debt"]
+LABELS, WEIGHTS = [2, 0, 1], [1.0, 0.5, 2.0]
 FORMS = {
     "text": TEXTS,
     "text and label": (TEXTS, LABELS),
@@ -17,12 +18,12 @@ FORMS = {
 
 @pytest.mark.parametrize("batched", [True, False])
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_becomes_token_batches(letters, form, batched):
+def test_every_form_becomes_token_batches(tokenizer, form, batched):
     dataset = tf.data.Dataset.from_tensor_slices(FORMS[form])
     dataset = dataset.batch(2) if batched else dataset
-    batches = list(tokenized(dataset, letters, 16, batch_size=2))
+    batches = list(tokenized(dataset, tokenizer, 16, batch_size=2))
     assert [len(batch["token_ids"]) for batch in batches] == [2, 1]
-    expected = letters(tf.constant(TEXTS[:2]), tf.constant(PAIRS[:2]) if "pair" in form else None)
+    expected = tokenizer(tf.constant(TEXTS[:2]), tf.constant(PAIRS[:2]) if "pair" in form else None)
     for key, value in expected.items():
         assert np.array_equal(batches[0][key], value)
     assert ("labels" in batches[0]) == ("label" in form)
@@ -33,24 +34,24 @@ def test_every_form_becomes_token_batches(letters, form, batched):
         assert batches[0]["sample_weight"].numpy().tolist() == [1.0, 0.5]
 
 
-def test_token_batches_pass_through(letters):
-    dataset = tf.data.Dataset.from_tensors(letters(tf.constant(TEXTS)) | {"labels": tf.constant(LABELS)})
-    assert tokenized(dataset, letters, 16) is dataset
+def test_token_batches_pass_through(tokenizer):
+    dataset = tf.data.Dataset.from_tensors(tokenizer(tf.constant(TEXTS)) | {"labels": tf.constant(LABELS)})
+    assert tokenized(dataset, tokenizer, 16) is dataset
 
 
-def test_string_labels_by_name(letters):
+def test_string_labels_by_name(tokenizer):
     dataset = tf.data.Dataset.from_tensor_slices((TEXTS, ["no", "yes", "no"]))
-    (batch,) = tokenized(dataset, letters, 16, label_names=["no", "yes"])
+    (batch,) = tokenized(dataset, tokenizer, 16, label_names=["no", "yes"])
     assert batch["labels"].numpy().tolist() == [0, 1, 0]
     with pytest.raises(tf.errors.InvalidArgumentError, match="never seen in training"):
-        list(tokenized(dataset, letters, 16, label_names=["no"]))
+        list(tokenized(dataset, tokenizer, 16, label_names=["no"]))
     with pytest.raises(InputError, match="label_names"):
-        tokenized(dataset, letters, 16)
+        tokenized(dataset, tokenizer, 16)
 
 
-def test_float_labels_stay_floats(letters):
+def test_float_labels_stay_floats(tokenizer):
     dataset = tf.data.Dataset.from_tensor_slices((TEXTS, WEIGHTS))
-    (batch,) = tokenized(dataset, letters, 16)
+    (batch,) = tokenized(dataset, tokenizer, 16)
     assert batch["labels"].dtype == tf.float32
 
 
@@ -64,11 +65,11 @@ def test_float_labels_stay_floats(letters):
         ([["a", "b"]], None),
     ],
 )
-def test_other_elements_are_refused(letters, elements, words):
+def test_other_elements_are_refused(tokenizer, elements, words):
     dataset = tf.data.Dataset.from_tensor_slices(elements)
     if words is None:
         dataset, words = dataset.batch(2), "texts of shape"
     with pytest.raises(InputError) as caught:
-        tokenized(dataset, letters, 16)
+        tokenized(dataset, tokenizer, 16)
     assert words in str(caught.value)
     assert "the forms taken are text, (text, label)" in str(caught.value)
