@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,18 +9,9 @@ from tfdomain.data.rows import read_rows
 from tfdomain.errors import InputError
 from tfdomain.pipeline.batches import TokenBatches
 
-WORDS = ["loan", "card", "money", "bank", "pay", "paid", "debt", "car", "house", "job"] + [
-    "lost",
-    "new",
-    "old",
-    "good",
-    "bad",
-    "great",
-    "poor",
-    "need",
-    "want",
-    "help",
-]
+WORDS = re.findall(
+    r"\w+", "loan card money bank pay paid debt car house job lost new old good bad great poor need want help"
+)
 TEXTS = [" ".join(WORDS[(row + place) % 20] for place in range(1 + row % 13)) for row in range(101)]
 
 
