@@ -19,9 +19,9 @@ __all__ = ["Block", "Embeddings", "Pooler"]
 class _Part(keras.layers.Layer):
     """A layer that draws its weights from one seeded generator and drops out by number."""
 
-    def __init__(self, config: EncoderConfig, *, seed: int | None, **kwargs: Any):
+    def __init__(self, config: EncoderConfig, *, seed: int | None, initialize: bool, **kwargs: Any):
         super().__init__(**kwargs)
-        self._config, self._initializer_seed = config, seed
+        self._config, self._initializer_seed, self._initialize = config, seed, initialize
 
     @property
     def _wide(self) -> tf.DType:
@@ -34,7 +34,9 @@ class _Part(keras.layers.Layer):
         seed = self._initializer_seed
         if seed is not None:
             seed, self._initializer_seed = seed, seed + 1
-        initializer = keras.initializers.TruncatedNormal(stddev=self._config.initializer_range, seed=seed)
+        initializer: Any = "zeros"
+        if self._initialize:
+            initializer = keras.initializers.TruncatedNormal(stddev=self._config.initializer_range, seed=seed)
         return self.add_weight(shape=shape, initializer=initializer, autocast=autocast, name=name)
 
     def _dense(self, name: str, inputs: int, outputs: int) -> tuple[keras.Variable, keras.Variable]:

@@ -122,7 +122,7 @@ def load_encoder(
             )
     for foreign in wanted.values():
         _check_tensor(foreign, names, tensors, folder)
-    encoder = Encoder(config, pooler="pooler/dense_kernel" in wanted)
+    encoder = Encoder(config, pooler="pooler/dense_kernel" in wanted, initialize=False)
     for own, variable in encoder.named_weights().items():
         variable.assign(wanted[own].convert(tensors[names[wanted[own].name]]))
     return encoder

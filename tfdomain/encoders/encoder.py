@@ -29,6 +29,8 @@ class Encoder(keras.layers.Layer):
         config: Sizes and constants.
         pooler: Whether it has the dense-tanh pooler of the first token.
         seed: What the initial weights are a function of; None takes Keras' global seed.
+        initialize: False leaves tables and kernels at zero, for a caller that assigns them: random numbers for
+            a large encoder take seconds.
         **kwargs: `name`, `dtype`, `trainable` as for every Keras layer.
 
     Example:
@@ -40,12 +42,20 @@ class Encoder(keras.layers.Layer):
     Reference: Devlin et al. 2018, "BERT" (https://arxiv.org/abs/1810.04805).
     """
 
-    def __init__(self, config: EncoderConfig, *, pooler: bool = True, seed: int | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        config: EncoderConfig,
+        *,
+        pooler: bool = True,
+        seed: int | None = None,
+        initialize: bool = True,
+        **kwargs: Any,
+    ):
         kwargs.setdefault("name", "encoder")
         super().__init__(**kwargs)
         self.config, self.seed, self.has_pooler = config, seed, bool(pooler)
         seeds = iter(_part_seeds(seed, config.num_hidden_layers + 2))
-        shared = {"config": config, "dtype": self.dtype_policy}
+        shared = {"config": config, "initialize": initialize, "dtype": self.dtype_policy}
         self.embeddings = Embeddings(**shared, seed=next(seeds), name="embeddings")
         self.blocks = [
             Block(
