@@ -26,6 +26,8 @@ from tfdomain.errors import InputError
 
 __all__ = ["read_delimited"]
 
+BLOCKS_A_ROW = 16
+
 
 def read_delimited(
     path: Path,
@@ -45,7 +47,7 @@ def read_delimited(
             TSV, which need not quote, its quotes are ordinary characters.
         zipped: Whether the file is gzipped.
         report: Called with a kind of fault and the lines (from 1) of the rows that have it.
-        block_bytes: How much is read at once; also the size that no single row may exceed.
+        block_bytes: How much is read at once. A quoted field that has not closed after 16 blocks is a fault.
 
     Raises:
         InputError: The file is empty, has no header, lacks a column, or has it twice.
@@ -99,7 +101,7 @@ class _Parser:
 
     def __init__(self, fields: dict[str, int], width: int, delimiter: str, report: Report, block_bytes: int):
         self.fields, self.width, self.delimiter = fields, width, delimiter
-        self.report, self.block_bytes = report, block_bytes
+        self.report, self.most_bytes = report, BLOCKS_A_ROW * block_bytes
 
     def parse(self, data: bytes, line: int, *, last: bool) -> tuple[Block, int, int]:
         """Reads the whole rows of `data`, whose first line is `line`.
@@ -108,7 +110,7 @@ class _Parser:
             The sound rows, the number of bytes used, and the number of lines in these.
         """
         layout = find_layout(data, ord(self.delimiter))
-        endless = layout is not None and not layout.used and (last or len(data) > self.block_bytes)
+        endless = layout is not None and not layout.used and (last or len(data) > self.most_bytes)
         if layout is None or endless:
             return self._parse_records(data, line, last)
         return self._parse_layout(data, layout, line), layout.used, layout.num_lines
@@ -173,7 +175,7 @@ class _Parser:
         delimiter = self.delimiter.encode()
         record = records.quoted_record(data, position, delimiter)
         if record is None:
-            if not last and len(data) - position <= self.block_bytes:
+            if not last and len(data) - position <= self.most_bytes:
                 return None
             record = records.Record(records.UNCLOSED_QUOTE, data.find(b"\n", position) + 1 or len(data))
         if self.delimiter == "\t" and (isinstance(record.fields, str) or _swallows(record.fields)):
