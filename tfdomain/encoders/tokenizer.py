@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdomain.encoders.flat_rows import row_indices
 from tfdomain.encoders.normalization import Normalizer
 from tfdomain.encoders.special_tokens import SpecialToken
 from tfdomain.encoders.text_inputs import Texts, as_batches
@@ -233,29 +234,31 @@ class Tokenizer(tf.Module):
 
     def _arrange(self, rows: list[Pieces], lengths: list[tf.Tensor], with_offsets: bool) -> dict[str, tf.Tensor]:
         """Puts the tokens of each row between the special tokens: `[batch, longest]`."""
-        totals = (sum(lengths) + len(rows) + 1)[:, tf.newaxis]
-        places = tf.range(tf.maximum(tf.reduce_max(totals), 0))[tf.newaxis, :]
+        totals = sum(lengths) + len(rows) + 1
+        splits = tf.concat([[0], tf.cumsum(totals)], 0)
+        owners = row_indices(splits)
+        places = tf.range(tf.size(owners)) - tf.gather(splits, owners)
         # The special tokens stand before all others, so that one look-up gives every id.
-        specials = tf.constant([self.pad_id, self.cls_id, self.sep_id])
-        pad, cls, sep = range(3)
-        ends = lengths[0][:, tf.newaxis] + 1
-        starts = rows[0].row_starts[:, tf.newaxis] + 2
-        index = tf.where(places < ends, places + starts, sep)
-        segments = tf.zeros_like(index)
+        specials = tf.constant([self.cls_id, self.sep_id])
+        cls_index, sep_index = range(2)
+        sep_places = tf.gather(lengths[0], owners) + 1
+        index = places + tf.gather(rows[0].row_starts + 1, owners)
+        index = tf.where(places == 0, cls_index, tf.where(places < sep_places, index, sep_index))
         if len(rows) == 2:
-            starts = rows[1].row_starts[:, tf.newaxis] + (3 + tf.size(rows[0].ids)) - (ends + 1)
-            inner = places > ends
-            index = tf.where(inner, tf.where(places < totals - 1, places + starts, sep), index)
-            segments = tf.cast(inner & (places < totals), tf.int32)
-        index = tf.where(places < totals, tf.where(places == 0, cls, index), pad)
+            shifts = rows[1].row_starts + tf.size(rows[0].ids) - lengths[0]
+            in_second = (places > sep_places) & (places < tf.gather(totals - 1, owners))
+            index = tf.where(in_second, places + tf.gather(shifts, owners), index)
+        ids = tf.gather(tf.concat([specials, *(row.ids for row in rows)], 0), index)
+        mask = _as_dense(tf.ones_like(ids), splits, 0)
+        segments = tf.cast(places > sep_places, tf.int32)
         outputs = {
-            "token_ids": tf.gather(tf.concat([specials, *(row.ids for row in rows)], 0), index),
-            "segment_ids": segments,
-            "padding_mask": tf.cast(places < totals, tf.int32),
+            "token_ids": _as_dense(ids, splits, self.pad_id),
+            "segment_ids": _as_dense(segments, splits, 0) if len(rows) == 2 else tf.zeros_like(mask),
+            "padding_mask": mask,
         }
         if with_offsets:
-            offsets = tf.concat([tf.zeros([3, 2], tf.int32), *(row.offsets for row in rows)], 0)
-            outputs["offsets"] = tf.gather(offsets, index)
+            offsets = tf.concat([tf.zeros([2, 2], tf.int32), *(row.offsets for row in rows)], 0)
+            outputs["offsets"] = _as_dense(tf.gather(offsets, index), splits, 0)
         return outputs
 
 
@@ -291,6 +294,10 @@ def _truncate(rows: list[Pieces], limit: tf.Tensor) -> list[tf.Tensor]:
         return [tf.minimum(lengths[0], limit - 2)]
     first, second = lengths
     return list(truncate_pair_lengths(first, second, limit - 3))
+
+
+def _as_dense(values: tf.Tensor, splits: tf.Tensor, filler: int) -> tf.Tensor:
+    return tf.RaggedTensor.from_row_splits(values, splits, validate=False).to_tensor(filler)
 
 
 def _as_tuple(pieces: Pieces) -> tuple[tf.Tensor, ...]:

@@ -4,6 +4,7 @@ Both ways run tensorflow-text's linear-time WordPiece. It has no limit of its ow
 reference does not have: the reference counts characters of a word, the kernel counts bytes.
 """
 
+import itertools
 import string
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ __all__ = ["Pieces", "WordPieceModel"]
 
 # The kernel's limit on a word, out of reach: 4 bytes for each character of any limit people set.
 UNLIMITED_BYTES = 1 << 20
+# The kernel works on one core; the parts of a batch run side by side where there are several.
+NUM_PARTS = 4
 # ASCII suffices: the kernel only splits texts by itself where they are ASCII.
 WORD_LIMITS = frozenset(string.punctuation + string.whitespace)
 
@@ -87,17 +90,22 @@ class WordPieceModel(tf.Module):
             texts: string `[batch]`.
             with_offsets: Whether to give offsets.
         """
-        if self._lowercase:
-            texts = tf.strings.lower(texts)
-        ids, starts, ends = self._whole_texts.tokenize_with_offsets(texts)
-        splits = tf.cast(ids.row_splits, tf.int32)
-        offsets = tf.stack([starts.flat_values, ends.flat_values], 1) if with_offsets else None
-        return Pieces(
-            ids.flat_values,
-            splits[:-1],
-            splits[1:] - splits[:-1],
-            tf.cast(offsets, tf.int32) if with_offsets else None,
-        )
+        total = tf.size(texts)
+        cuts = [total * part // NUM_PARTS for part in range(NUM_PARTS + 1)]
+        parts = []
+        for start, end in itertools.pairwise(cuts):
+            part = texts[start:end]
+            if self._lowercase:
+                part = tf.strings.lower(part)
+            parts.append(self._whole_texts.tokenize_with_offsets(part))
+        ids = tf.concat([part.flat_values for part, _, _ in parts], 0)
+        lengths = tf.cast(tf.concat([part.row_lengths() for part, _, _ in parts], 0), tf.int32)
+        offsets = None
+        if with_offsets:
+            starts = tf.concat([part.flat_values for _, part, _ in parts], 0)
+            ends = tf.concat([part.flat_values for _, _, part in parts], 0)
+            offsets = tf.stack([tf.cast(starts, tf.int32), tf.cast(ends, tf.int32)], 1)
+        return Pieces(ids, tf.cumsum(lengths, exclusive=True), lengths, offsets)
 
     def tokenize_words(self, words: Words, specials: tuple[SpecialToken, ...], with_offsets: bool) -> Pieces:
         """Tokenizes normalized words.
