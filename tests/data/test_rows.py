@@ -3,6 +3,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -102,16 +103,15 @@ def test_faulty_rows_are_refused_with_their_lines_or_skipped_and_counted(tmp_pat
     message = refusal(path, tmp_path / "cache")
     expected = {3: "too few", 4: "too many", 5: "empty", 7: "no label", 8: "carriage return", 9: "broken UTF-8"}
     for line, problem in expected.items():
-        part = next(part for part in message.split(str(path)) if problem in part)
-        assert str(line) in part
-    assert "lines 5, 6" in message
+        assert re.search(rf"lines? {line}(, 6)?: [^;]*{problem}", message)
+    assert message.startswith(f"{path}: line 3: too few fields (the header has 2); line 4: ")
     assert "data.on_bad_row: skip" in message
     assert not list((tmp_path / "cache").rglob("*.*"))
 
     rows = read(path, tmp_path / "cache", on_bad_row="skip")
     assert rows.texts[0].to_pylist() == ["good", "last"] + (['a 5" pipe'] if tail else [])
     assert rows.num_skipped == 7
-    assert sorted(fault.line for fault in rows.skipped) == [3, 4, 5, 6, 7, 8, 9]
+    assert [fault.line for fault in rows.skipped] == [3, 4, 5, 6, 7, 8, 9]
     # What was skipped before is still refused from the cache.
     assert refusal(path, tmp_path / "cache") == message
 
@@ -130,6 +130,22 @@ def test_an_unclosed_quote_costs_its_own_line_only(tmp_path):
     assert "line 2: text after the closing quote" in message
     assert "line 4: a quote that opens a field and never closes" in message
     assert read(path, tmp_path, on_bad_row="skip").labels.to_pylist() == ["2", "4"]
+
+
+def test_a_quote_that_swallows_the_file_is_given_up(tmp_path):
+    content = 'text,label\n"' + "never closed,1\n" * 200
+    path = write(tmp_path / "a.csv", content)
+    faults: list[int] = []
+    shared = {"zipped": False, "report": lambda _, lines: faults.extend(lines), "block_bytes": 16}
+    blocks = list(read_delimited(path, columns=["text", "label"], delimiter=",", **shared))
+    assert faults == [2]
+    assert [line for block in blocks for line in block.line_numbers] == list(range(3, 202))
+
+
+def test_a_row_larger_than_a_block(tmp_path):
+    text = "long, " * 1_000_000
+    path = write(tmp_path / "a.csv", f'text,label\n"{text}",1\nshort,2\n')
+    assert read(path, tmp_path).texts[0].to_pylist() == [text, "short"]
 
 
 def test_a_tsv_need_not_quote(tmp_path):
@@ -254,7 +270,7 @@ def read_delimited_file(path: Path) -> tuple[list[list[str]], list[int], list[in
     return list(map(list, zip(*columns, strict=True))), lines, faults
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(rows=st.lists(st.tuples(FIELD, FIELD), min_size=1, max_size=8), crlf=st.booleans(), last=st.booleans())
 def test_csv_equals_pythons_reader(tmp_path_factory, rows, crlf, last):
     stream = io.StringIO()
@@ -272,7 +288,7 @@ def test_csv_equals_pythons_reader(tmp_path_factory, rows, crlf, last):
     assert lines == (2 + np.cumsum([0, *breaks[:-1]])).tolist()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(tail=st.text(st.sampled_from('a",\n\r'), max_size=30))
 def test_whatever_the_quotes_rows_stand_at_their_lines(tmp_path_factory, tail):
     content = "text,label\nfirst,row\n" + tail

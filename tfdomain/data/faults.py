@@ -59,17 +59,20 @@ class Faults:
 
     def error(self, files: list[Path], unit: str = "line") -> InputError:
         """The refusal that lists every kind of fault with its first lines and how often it occurs."""
-        parts = []
-        for (file, problem), count in sorted(self.counts.items(), key=lambda item: item[0][0]):
-            parts.append(f"{files[file]}: {_lines(self._first_lines[file, problem], count, unit)}: {problem}")
-        rest = len(parts) - SHOWN_KINDS
-        shown = parts[:SHOWN_KINDS] + ([f"and {rest} more kinds of fault"] if rest > 0 else [])
-        return InputError("; ".join(shown), mend="mend the rows, or set `data.on_bad_row: skip` to leave them out")
+        parts, named = [], None
+        by_place = sorted((file, lines, problem) for (file, problem), lines in self._first_lines.items())
+        for file, lines, problem in by_place[:SHOWN_KINDS]:
+            place = "" if file == named else f"{files[file]}: "
+            parts.append(f"{place}{_lines(lines, self.counts[file, problem], unit)}: {problem}")
+            named = file
+        if len(self.counts) > SHOWN_KINDS:
+            parts.append(f"{len(self.counts) - SHOWN_KINDS} more kinds of fault")
+        return InputError("; ".join(parts), mend="mend the rows, or set `data.on_bad_row: skip` to leave them out")
 
     def to_json(self) -> dict[str, Any]:
         """A form for JSON; `from_json` takes it back."""
         return {
-            "kept": [asdict(fault) for fault in self.kept],
+            "kept": [asdict(fault) for fault in sorted(self.kept, key=lambda fault: (fault.file, fault.line))],
             "counts": [
                 {"file": file, "problem": problem, "count": count, "first": self._first_lines[file, problem]}
                 for (file, problem), count in self.counts.items()
