@@ -126,6 +126,14 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def labelled_texts() -> tuple[list[str], list[str]]:
+    """Texts of the tiny vocabulary's words, and the label that three of these words decide."""
+    random = np.random.default_rng(7)
+    texts = [" ".join(random.choice(TINY_WORDS, random.integers(1, 12))) for _ in range(60)]
+    return texts, ["default" if {"lost", "poor", "debt"} & set(text.split()) else "repaid" for text in texts]
+
+
+@pytest.fixture(scope="session")
 def minilm() -> Path:
     """The real all-MiniLM-L6-v2, from the PyPI package that `make test-all` installs."""
     import importlib.util

@@ -1,6 +1,5 @@
 """The command line: it parses, calls and prints; what it calls is in the package."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tfdomain.errors import TfdomainError
+from tfdomain.startup import import_tensorflow
 from tfdomain.version import __version__
 
 __all__ = ["app", "main"]
@@ -50,6 +50,7 @@ def train(
 
     experiment = load_experiment(file, assignments or [])
     folder = run_dir or Path("runs") / experiment.name
+    import_tensorflow()
     from tfdomain.evaluation.report import print_report
     from tfdomain.training.run import train as run
 
@@ -72,10 +73,11 @@ def evaluate(
     """Measure a trained model on labelled rows."""
     import json
 
-    from tfdomain.evaluation.prediction import evaluate_file
     from tfdomain.evaluation.report import print_report
 
     model, files = _model_and_files(run, data)
+    from tfdomain.evaluation.prediction import evaluate_file
+
     metrics = evaluate_file(model, files, texts=text, label=label, on_bad_row="skip" if skip_bad_rows else "refuse")
     if as_json:
         print(json.dumps(metrics, ensure_ascii=False, indent=2))
@@ -91,9 +93,9 @@ def predict(
     text: Annotated[list[str] | None, typer.Option("--text", help="The text column; twice for pairs.")] = None,
 ):
     """Write a trained model's answer for each row of a file."""
+    model, files = _model_and_files(run, source)
     from tfdomain.evaluation.prediction import predict_file
 
-    model, files = _model_and_files(run, source)
     count = predict_file(model, files, target, texts=text)
     print(f"{count} rows written to {target}")
 
@@ -104,6 +106,7 @@ def export(
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder of all versions.")],
 ):
     """Write a trained model as the next version of a raw-text SavedModel."""
+    import_tensorflow()
     from tfdomain.models.folder import load_from
 
     print(load_from(run).export(to))
@@ -117,6 +120,7 @@ def serve(
     grpc_port: Annotated[int, typer.Option(help="Where gRPC is served; 0 takes a free port.")] = 8500,
 ):
     """Serve a SavedModel over REST and gRPC as TensorFlow Serving does, until stopped."""
+    import_tensorflow()
     from tfdomain.serving.server import serve as run
 
     run(directory, name=name, rest_port=rest_port, grpc_port=grpc_port)
@@ -143,6 +147,7 @@ def _model_and_files(run: Path, patterns: list[str]):
 
     # The files first: a wrong path should not cost the time of loading a model.
     files = find_files(patterns, relative_to=Path.cwd())
+    import_tensorflow()
     from tfdomain.models.folder import load_from
 
     return load_from(run), files
@@ -152,8 +157,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command line; an error is one line on stderr, exit code 2 where it is the user's mistake."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
-    # TensorFlow's start-up notices are no concern of the person at the terminal.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         app([one for one in arguments if one != "--debug"])
     except TfdomainError as error:

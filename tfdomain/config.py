@@ -124,7 +124,7 @@ class Experiment(_Section):
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     task: Literal["classification"] = "classification"
     encoder: str
-    max_length: Annotated[int, Field(ge=3)] = 128
+    max_length: Annotated[int, Field(ge=3)] | None = None
     data: Data
     model: Head = Head()
     training: Training = Training()

@@ -1,5 +1,6 @@
 """What every model has in common: an encoder, a tokenizer, and raw text in `fit` and `predict`."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from tfdomain.config import FitOptions, validated
 from tfdomain.encoders.checkpoints import load_encoder
 from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.sources import resolve_checkpoint
+from tfdomain.encoders.special_tokens import SpecialToken
 from tfdomain.encoders.tokenizer import Tokenizer
+from tfdomain.encoders.vocabulary import TokenizerSettings
 from tfdomain.errors import InputError
 from tfdomain.models.inputs import batches_of, split_pair
 from tfdomain.models.parameters import default_optimizer, trained_variables
@@ -22,20 +25,23 @@ from tfdomain.optimization.train_step import make_train_function
 
 __all__ = ["ENCODER_INPUTS", "TextModel", "encoder_inputs", "flat_figures"]
 
+DEFAULT_MAX_LENGTH = 128
 ENCODER_INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
 
 class TextModel(keras.Model):
     """An encoder with a head; a task subclasses it.
 
-    A subclass gives `call`, `example_losses`, `encode_labels` and `measure`, and names its
-    `task` and the `headline` metrics that are shown after each epoch. The model owns its train function: one update is `train_replica`, the same under every
-    `tf.distribute` strategy, and its dropout is a function of (seed, step, replica, layer).
+    A subclass gives `call`, `example_losses`, `encode_labels` and `measure`, and names its `task`
+    and the `headline` metrics that are shown after each epoch. The model owns its train function:
+    one update is `train_replica`, the same under every `tf.distribute` strategy, and its dropout is
+    a function of (seed, step, replica, layer).
 
     Args:
         encoder: Turns tokens into vectors.
         tokenizer: Turns text into tokens; must fit the encoder's embedding.
-        max_length: Tokens that a text (or pair) is cut to, at most the encoder's positions.
+        max_length: Tokens that a text (or pair) is cut to, at most the encoder's positions; None: 128,
+            or the positions where they are fewer.
         pairs: Whether it reads pairs of texts.
 
     Raises:
@@ -50,12 +56,14 @@ class TextModel(keras.Model):
         encoder: Encoder,
         tokenizer: Tokenizer,
         *,
-        max_length: int = 128,
+        max_length: int | None = None,
         pairs: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         config = encoder.config
+        if max_length is None:
+            max_length = min(DEFAULT_MAX_LENGTH, config.max_position_embeddings)
         if tokenizer.vocabulary_size > config.vocab_size:
             raise InputError(
                 f"the vocabulary has {tokenizer.vocabulary_size} tokens and the embedding {config.vocab_size} rows",
@@ -81,7 +89,7 @@ class TextModel(keras.Model):
         self._predict_function = None
 
     @classmethod
-    def from_pretrained(cls, encoder: str, *, max_length: int = 128, dropout_rate: float | None = None, **head):
+    def from_pretrained(cls, encoder: str, *, max_length: int | None = None, dropout_rate: float | None = None, **head):
         """Puts a fresh head on a checkpoint.
 
         Args:
@@ -121,9 +129,30 @@ class TextModel(keras.Model):
         """The task's metrics of predictions against encoded labels."""
         raise NotImplementedError
 
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments but the encoder and the tokenizer, as JSON values."""
+        raise NotImplementedError
+
     def build_head(self) -> None:
         """Creates every weight, by running the finished model once; constructors end with it."""
         self(_sample_batch(), training=False)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` makes a model without its weights from."""
+        return {
+            "encoder": self.encoder.get_config(),
+            "tokenizer": dataclasses.asdict(self.tokenizer.settings),
+            **self.settings(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects=None):
+        """Makes a model, with fresh weights, from what `get_config` gave."""
+        rest = dict(config)
+        encoder, tokenizer = Encoder.from_config(rest.pop("encoder")), dict(rest.pop("tokenizer"))
+        tokenizer["vocabulary"] = tuple(tokenizer["vocabulary"])
+        tokenizer["specials"] = tuple(SpecialToken(*special) for special in tokenizer["specials"])
+        return cls(encoder, Tokenizer(TokenizerSettings(**tokenizer)), **rest)
 
     # Training.
 
@@ -144,7 +173,7 @@ class TextModel(keras.Model):
         `predict` gives: probabilities, for a classifier.
         """
         self._compiled_by_caller = True
-        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **{"jit_compile": False} | kwargs)
         self._uses_task_loss = loss is None
 
     def fit(
@@ -232,7 +261,7 @@ class TextModel(keras.Model):
                 mend="choose fewer",
             )
         if not self._compiled_by_caller:
-            super().compile(optimizer=default_optimizer(self, options, num_batches))
+            super().compile(optimizer=default_optimizer(self, options, num_batches), jit_compile=False)
             self._uses_task_loss = True
         self.optimizer.build(trained_variables(self))
         self._train_functions = {}
@@ -270,6 +299,11 @@ class TextModel(keras.Model):
         if key not in self._train_functions:
             self._train_functions[key] = make_train_function(self, batch_spec)
         return self._train_functions[key]
+
+    def train_graph(self) -> Any:
+        """The concrete function of the updates under way, for TensorBoard; None before the first one."""
+        functions = list(self._train_functions.values())
+        return functions[-1].get_concrete_function() if functions else None
 
     def train_replica(self, batch: Mapping[str, tf.Tensor], *, num_examples: tf.Tensor, seed: tf.Tensor):
         """One update from this replica's share of a batch; the seam that other train steps replace.
@@ -377,8 +411,8 @@ def encoder_inputs(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def flat_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The plain numbers among a task's metrics, which go through logs and callbacks."""
-    return {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))}
+    """The plain numbers among a task's metrics, which go through logs and callbacks; counts are left out."""
+    return {name: float(value) for name, value in metrics.items() if isinstance(value, float)}
 
 
 def _sample_batch() -> dict[str, tf.Tensor]:

@@ -29,7 +29,7 @@ class TextClassifier(TextModel):
         tokenizer: Turns text into tokens.
         labels: The names of the classes, at least two, in the order of the scores.
         pooling: `cls` (the checkpoint's pooler where it has one) or `mean`.
-        max_length: Tokens that a text (or pair) is cut to.
+        max_length: Tokens that a text (or pair) is cut to; None: 128, or the encoder's positions.
         pairs: Whether it reads pairs of texts; `fit` on pairs sets it.
         seed: Of the head's first weights.
 
@@ -50,7 +50,7 @@ class TextClassifier(TextModel):
         *,
         labels: Sequence[str],
         pooling: str = "cls",
-        max_length: int = 128,
+        max_length: int | None = None,
         pairs: bool = False,
         seed: int = 0,
         **kwargs: Any,

@@ -116,6 +116,6 @@ def _run_batches(model, dataset, state):
             "padding_share": 1 - totals["num_tokens"] / totals["num_positions"],
         }
         if hasattr(optimizer, "gradient_norm"):
-            logs["gradient_norm"] = float(optimizer.gradient_norm)
+            logs["gradient_norm"] = float(tf.convert_to_tensor(optimizer.gradient_norm.value))
         yield logs
         started = time.perf_counter()

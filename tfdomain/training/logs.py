@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import yaml
 
@@ -11,7 +12,7 @@ from tfdomain.evaluation.report import report_text
 from tfdomain.models.base import TextModel
 from tfdomain.training.board import TensorBoardLogger
 
-__all__ = ["log_results", "log_start"]
+__all__ = ["TrainGraph", "log_results", "log_start"]
 
 
 def log_start(board: TensorBoardLogger, model: TextModel, experiment: Experiment) -> None:
@@ -31,7 +32,21 @@ def log_results(
     step: int,
 ) -> None:
     """Logs the report, the confusion matrix and the precision-recall curves of one part of the data."""
-    board.log_text(f"{name}/report", f"```\n{report_text(metrics, title=name.capitalize(), width=100)}\n```", step)
+    board.log_text(f"{name}/report", f"```\n{report_text(metrics, title=name.capitalize())}\n```", step)
     picture = confusion_matrix_png(np.asarray(metrics["confusion_matrix"]), label_names)
     board.log_image(f"{name}/confusion_matrix", picture, step)
-    board.log_pr_curves(labels, predictions, label_names, step)
+    board.log_pr_curves(labels, predictions, label_names, step, group=f"{name}_pr_curve")
+
+
+class TrainGraph(keras.callbacks.Callback):
+    """Logs the graph of an update once there is one."""
+
+    def __init__(self, board: TensorBoardLogger):
+        super().__init__()
+        self._board, self._logged = board, False
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Logs the graph after the first batch."""
+        if not self._logged:
+            self._board.log_graph(self.model.train_graph())
+            self._logged = True

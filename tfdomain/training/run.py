@@ -21,7 +21,7 @@ from tfdomain.training.board import TensorBoardLogger
 from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper
 from tfdomain.training.datasets import ExperimentData, Part, read_experiment_data
 from tfdomain.training.environment import describe_environment
-from tfdomain.training.logs import log_results, log_start
+from tfdomain.training.logs import TrainGraph, log_results, log_start
 from tfdomain.training.state import read_state
 
 __all__ = ["RunFolder", "train"]
@@ -97,10 +97,11 @@ def train(
         "label": experiment.data.label,
         "data_fingerprint": data.fingerprint,
     }
+    last_step = model.step
     if experiment.training.best is not None:
         model = load(run.best)
     model.save(run.model, **notes)
-    metrics = _measure(model, data, run, board)
+    metrics = _measure(model, data, run, board, last_step)
     board.close()
     write_json(run.metrics, metrics)
     # The state has served: it is three times the size of the model.
@@ -179,6 +180,7 @@ def _fit(
         if best:
             best.restore(stored)
         if stored["stopped"]:
+            model.loop_state = state
             return
         print(f"resumed from step {resumed_from}", flush=True)
     log_start(board, model, experiment)
@@ -190,15 +192,17 @@ def _fit(
             return flat_figures(model.measure(data.validation.own_labels, predictions))
 
     progress = ProgressFile(run.progress, resumed_from)
-    callbacks = [board, progress, *([best] if best else []), keeper]
+    callbacks = [board, TrainGraph(board), progress, *([best] if best else []), keeper]
     model.fit_batches(batches, state=state, validate=validate, callbacks=callbacks, verbose=verbose)
 
 
-def _measure(model: TextClassifier, data: ExperimentData, run: RunFolder, board: TensorBoardLogger) -> dict[str, Any]:
+def _measure(
+    model: TextClassifier, data: ExperimentData, run: RunFolder, board: TensorBoardLogger, step: int
+) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     reports = []
     for name, part in {"validation": data.validation, "test": data.test}.items():
-        metrics[name] = None if part is None else _measure_part(model, name, part, board)
+        metrics[name] = None if part is None else _measure_part(model, name, part, board, step)
         if part is not None:
             reports.append(report_text(metrics[name], title=name.capitalize()))
     with whole_file(run.report) as file:
@@ -206,8 +210,8 @@ def _measure(model: TextClassifier, data: ExperimentData, run: RunFolder, board:
     return metrics
 
 
-def _measure_part(model: TextClassifier, name: str, part: Part, board: TensorBoardLogger) -> dict[str, Any]:
+def _measure_part(model: TextClassifier, name: str, part: Part, board: TensorBoardLogger, step: int) -> dict[str, Any]:
     predictions = model.predict(part.inputs, rows=part.rows)
     metrics = model.measure(part.own_labels, predictions)
-    log_results(board, name, metrics, part.own_labels, predictions, model.labels, step=model.step)
+    log_results(board, name, metrics, part.own_labels, predictions, model.labels, step=step)
     return metrics

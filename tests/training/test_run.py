@@ -1,0 +1,151 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import tfdomain
+from tfdomain.config import load_experiment
+from tfdomain.errors import InputError
+from tfdomain.training.run import train
+
+
+@pytest.fixture(scope="module")
+def experiment_file(tmp_path_factory, tiny_checkpoint, labelled_texts):
+    """An experiment on a CSV file of 200 rows."""
+    folder = tmp_path_factory.mktemp("experiment")
+    rows = list(zip(*labelled_texts, strict=True))
+    for name, chosen in {"train": rows * 3, "test": rows[:20]}.items():
+        with open(folder / f"{name}.csv", "w", newline="") as file:
+            csv.writer(file).writerows([("reason", "status"), *chosen])
+    values = {
+        "name": "tiny",
+        "encoder": str(tiny_checkpoint),
+        "max_length": 32,
+        "model": {"pooling": "mean"},
+        "data": {"train": "train.csv", "validation": 0.2, "test": "test.csv", "text": "reason", "label": "status"},
+        "training": {"epochs": 4, "batch_size": 8, "learning_rate": 0.01, "checkpoint_seconds": 0.0},
+    }
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
+    return folder / "tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def finished(experiment_file, tmp_path_factory):
+    """The folder of an uninterrupted run that keeps its best epoch."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    experiment = load_experiment(experiment_file, ["training.best=roc_auc"])
+    train(experiment, folder, folder=experiment_file.parent, verbose=0)
+    return folder
+
+
+def test_run_folder(finished, labelled_texts):
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert set(metrics) == {"validation", "test"}
+    assert metrics["validation"]["num_examples"] == 36
+    assert metrics["test"]["num_examples"] == 20
+    progress = json.loads((finished / "progress.json").read_text())
+    assert progress == {"step": 72, "epoch": 4, "examples_seen": 576, "replicas": 1, "resumed_from_step": None}
+    environment = json.loads((finished / "environment.json").read_text())
+    assert environment["versions"]["tfdomain"] == tfdomain.__version__
+    assert len(environment["data_sha256"]) == 2
+    assert "accuracy" in (finished / "report.txt").read_text()
+    assert load_experiment(finished / "config.yaml").training.epochs == 4
+    assert not (finished / "state.safetensors").exists()
+    model = tfdomain.load(finished / "model")
+    texts, labels = labelled_texts
+    assert model.evaluate(texts[:20], labels[:20])["accuracy"] == metrics["test"]["accuracy"]
+    assert model.notes["label"] == "status"
+
+
+def test_best_epoch_becomes_the_model(finished):
+    curve = _scalars(finished, "validation/roc_auc")
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert metrics["validation"]["roc_auc"] == pytest.approx(max(curve.values()), abs=1e-6)
+
+
+def test_loss_falls(finished):
+    losses = list(_scalars(finished, "epoch/loss").values())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_tensorboard_holds_curves_text_pictures_and_the_graph(finished):
+    events = EventAccumulator(str(finished / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    tags = events.Tags()
+    names = {name.split("/")[-1] for name in tags["scalars"]}
+    assert {"loss", "learning_rate", "examples_per_second", "tokens_per_second", "accuracy"} <= names
+    assert tags["graph"]
+    assert any("confusion_matrix" in name for name in tags["images"])
+    text = [name for name in tags["tensors"] if "config" in name]
+    assert "learning_rate" in events.Tensors(text[0])[0].tensor_proto.string_val[0].decode()
+
+
+@pytest.mark.parametrize("after", [1, 30])
+def test_killed_run_ends_with_the_same_weights(experiment_file, finished, tmp_path, after):
+    arguments = [
+        sys.executable, "-m", "tfdomain", "train", str(experiment_file), "--set", "training.best=roc_auc",
+        "--run-dir", str(tmp_path / "run"),
+    ]  # fmt: skip
+    process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    progress, deadline = tmp_path / "run/progress.json", time.monotonic() + 120
+    state = tmp_path / "run/state.safetensors"
+    while time.monotonic() < deadline and process.poll() is None:
+        if state.exists() and json.loads(progress.read_text())["step"] >= after:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run/metrics.json").exists(), "the run ended before it could be killed"
+    done = subprocess.run([*arguments, "--resume"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(progress.read_text())["resumed_from_step"] > 0
+    whole, resumed = (load_file(folder / "model/model.safetensors") for folder in (finished, tmp_path / "run"))
+    for name, tensor in whole.items():
+        np.testing.assert_array_equal(resumed[name], tensor, err_msg=name)
+    assert (tmp_path / "run/metrics.json").read_text() == (finished / "metrics.json").read_text()
+    assert set(_scalars(tmp_path / "run", "validation/roc_auc")) == set(_scalars(finished, "validation/roc_auc"))
+
+
+def test_taken_folder_is_refused(finished, experiment_file):
+    experiment = load_experiment(experiment_file)
+    with pytest.raises(InputError, match="holds a run already; go on with --resume"):
+        train(experiment, finished, folder=experiment_file.parent)
+
+
+def test_resume_refuses_another_experiment(finished, experiment_file):
+    experiment = load_experiment(experiment_file, ["training.learning_rate=0.5", "training.best=roc_auc"])
+    with pytest.raises(InputError, match=r"training.learning_rate=0.01, and now it is 0.5"):
+        train(experiment, finished, folder=experiment_file.parent, resume=True)
+
+
+def test_resume_of_a_complete_run_changes_nothing(finished, experiment_file):
+    before = {path: os.stat(path).st_mtime_ns for path in finished.rglob("*")}
+    experiment = load_experiment(experiment_file, ["training.best=roc_auc"])
+    metrics = train(experiment, finished, folder=experiment_file.parent, resume=True)
+    assert metrics == json.loads((finished / "metrics.json").read_text())
+    assert before == {path: os.stat(path).st_mtime_ns for path in finished.rglob("*")}
+
+
+def test_early_stopping(experiment_file, tmp_path):
+    settings = ["training.best=accuracy", "training.patience=1", "training.learning_rate=1.0e-9", "training.epochs=9"]
+    train(load_experiment(experiment_file, settings), tmp_path / "run", folder=experiment_file.parent, verbose=0)
+    assert json.loads((tmp_path / "run/progress.json").read_text())["epoch"] == 2
+
+
+def test_unknown_metric_is_refused_before_training(experiment_file, tmp_path):
+    experiment = load_experiment(experiment_file, ["training.best=f1_score"])
+    with pytest.raises(InputError, match="f1_score"):
+        train(experiment, tmp_path / "run", folder=experiment_file.parent)
+
+
+def _scalars(run, name):
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    return {event.step: event.value for event in events.Scalars(name)}
