@@ -151,16 +151,20 @@ def arithmetic_versions(tmp_path_factory) -> dict[int, Path]:
 def arithmetic(tmp_path, arithmetic_versions) -> Path:
     """A directory with version 1 of `y = x / 2 + version`, to which a test may add."""
     directory = tmp_path / "arithmetic"
-    directory.mkdir()
-    add_version(directory, 1, arithmetic_versions)
+    shutil.copytree(arithmetic_versions[1], directory / "1")
     return directory
 
 
-def add_version(directory: Path, number: int, saved: dict[int, Path], source: int | None = None) -> None:
-    """Copies a saved model in under a temporary name and renames it, as `tfdomain export` does."""
-    temporary = directory / f".{number}.part"
-    shutil.copytree(saved[source or number], temporary)
-    temporary.rename(directory / str(number))
+@pytest.fixture
+def add_version(arithmetic, arithmetic_versions):
+    """Adds a version to `arithmetic` under a temporary name and renames it, as an export does."""
+
+    def add(number: int, source: int | None = None) -> None:
+        temporary = arithmetic / f".{number}.part"
+        shutil.copytree(arithmetic_versions[source or number], temporary)
+        temporary.rename(arithmetic / str(number))
+
+    return add
 
 
 @pytest.fixture(scope="session")

@@ -113,12 +113,12 @@ class ModelServer:
             rest_socket = bind_port(self.host, self.rest_port, "--rest-port")
             stack.callback(rest_socket.close)
             self.rest_port = rest_socket.getsockname()[1]
-            grpc_server = self._bind_grpc(num_threads)
-            stack.callback(lambda: grpc_server.stop(0).wait())
-            add_services(grpc_server, service, self.metrics, self._timeout)
+            bind_port(self.host, self.grpc_port, "--grpc-port").close()
 
             self.versions.start()
             stack.callback(self.versions.stop)
+            grpc_server = self._bind_grpc(num_threads)
+            add_services(grpc_server, service, self.metrics, self._timeout)
             executor = stack.enter_context(ThreadPoolExecutor(num_threads, "tfdomain-rest"))
             app = make_app(
                 service,
@@ -137,9 +137,10 @@ class ModelServer:
         self._cleanup.close()
 
     def _bind_grpc(self, num_threads: int) -> grpc.Server:
-        flag = "--grpc-port"
         # gRPC shares its port with any other process that asks unless told otherwise, and reports a
-        # port in use on its own log: so the port is tried with a plain socket first.
+        # port in use on its own log: so the port is tried with a plain socket first. A gRPC server
+        # that was never started keeps its port, so this comes after all that can fail.
+        flag = "--grpc-port"
         bind_port(self.host, self.grpc_port, flag).close()
         server = grpc.server(
             ThreadPoolExecutor(num_threads, "tfdomain-grpc"),
@@ -217,7 +218,9 @@ def serve(
         )
         if ready is not None:
             ready(server)
-        stop.wait()
+        # A signal that another thread takes wakes nobody up: so the main thread looks now and then.
+        while not stop.wait(0.5):
+            pass
     finally:
         server.stop()
         for number, handler in previous.items():
