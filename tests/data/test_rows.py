@@ -238,6 +238,7 @@ def test_parquet_columns_of_other_types(tmp_path):
     assert rows.labels.to_pylist() == ["1", "2"]
     assert rows.table["n"].to_pylist() == [0.5, 1.5]
     assert rows.where(1).endswith("row 2")
+    assert f"{path}: row 3: no label" in refusal(path, tmp_path, on_bad_row="refuse")
     assert "holds double, not text" in refusal(path, tmp_path, texts=["n"])
 
 
@@ -434,3 +435,8 @@ def test_arguments_that_contradict(tmp_path, arguments):
     path = write(tmp_path / "a.csv", "text,label\nx,1\n")
     with pytest.raises(InputError):
         read(path, tmp_path, **arguments)
+
+
+def test_data_is_read_without_tensorflow():
+    code = "import sys, tfdomain.data.rows, tfdomain.data.registry; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfdomain.errors import InputError
 
-__all__ = ["BROKEN_UTF8", "Fault", "Faults", "Report"]
+__all__ = ["BROKEN_UTF8", "Fault", "Faults", "Report", "line_unit"]
 
 BROKEN_UTF8 = "broken UTF-8 (a file in another encoding wants `iconv -f latin1 -t UTF-8`)"
 """The fault of a row whose bytes are not UTF-8."""
@@ -57,13 +57,13 @@ class Faults:
         first += lines[: SHOWN_LINES - len(first)]
         self.kept += [Fault(file, line, problem) for line in lines[: KEPT_FAULTS - len(self.kept)]]
 
-    def error(self, files: list[Path], unit: str = "line") -> InputError:
+    def error(self, files: list[Path]) -> InputError:
         """The refusal that lists every kind of fault with its first lines and how often it occurs."""
         parts, named = [], None
         by_place = sorted((file, lines, problem) for (file, problem), lines in self._first_lines.items())
         for file, lines, problem in by_place[:SHOWN_KINDS]:
             place = "" if file == named else f"{files[file]}: "
-            parts.append(f"{place}{_lines(lines, self.counts[file, problem], unit)}: {problem}")
+            parts.append(f"{place}{_lines(lines, self.counts[file, problem], line_unit(files[file]))}: {problem}")
             named = file
         if len(self.counts) > SHOWN_KINDS:
             parts.append(f"{len(self.counts) - SHOWN_KINDS} more kinds of fault")
@@ -88,6 +88,11 @@ class Faults:
             key = (entry["file"], entry["problem"])
             faults.counts[key], faults._first_lines[key] = entry["count"], entry["first"]
         return faults
+
+
+def line_unit(file: Path) -> str:
+    """What the rows of a file are counted in: lines, or rows where it has no lines."""
+    return "row" if file.suffix.lower() in (".parquet", ".pq") else "line"
 
 
 def _lines(first: list[int], count: int, unit: str) -> str:

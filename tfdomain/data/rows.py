@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from tfdomain.data.faults import Fault, Faults
+from tfdomain.data.faults import Fault, Faults, line_unit
 from tfdomain.data.rows_cache import LINE_COLUMN, cached_rows
 from tfdomain.data.values import as_text_array, fingerprint
 from tfdomain.errors import InputError
@@ -178,8 +178,7 @@ class Rows:
         file = self.file_of(row)
         if file is None or self._lines is None:
             return f"row {self._index(row)}"
-        unit = "row" if file.suffix.lower() in (".parquet", ".pq") else "line"
-        return f"{file}: {unit} {self._lines[self._index(row)].as_py()}"
+        return f"{file}: {line_unit(file)} {self._lines[self._index(row)].as_py()}"
 
     def _index(self, row: int) -> int:
         if not -self.num_rows <= row < self.num_rows:

@@ -104,8 +104,9 @@ def _read(file: SupportsRead, size: int, path: Path) -> bytes:
 
 def _check_encoding(block: bytes, path: Path) -> None:
     encoding = _ENCODING_MARKS.get(block[:2])
-    if encoding is None and block[:4096].count(0) * 4 > len(block[:4096]):
-        encoding = "UTF-16 or binary"
+    if encoding is None and len(block) >= 8 and not (any(block[0:8:2]) and any(block[1:8:2])):
+        # Every second byte of the header's first letters is zero.
+        encoding = "UTF-16"
     if encoding is not None:
         mend = "save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`)"
         raise InputError(f"is {encoding}, not UTF-8 text", where=str(path), mend=mend)

@@ -12,6 +12,8 @@ from tfdomain.errors import InputError
 
 __all__ = ["TextColumn", "as_text_array", "fingerprint"]
 
+CAST_ROWS = 65_536
+
 
 def as_text_array(values: Any, name: str, *, numbers: bool = False) -> pa.ChunkedArray:
     """Values as one Arrow column of strings; a memory-mapped Arrow column stays where it is.
@@ -106,8 +108,10 @@ def _cast(column: pa.ChunkedArray, name: str, numbers: bool) -> pa.ChunkedArray:
         return pa.chunked_array([as_label_text(column.combine_chunks())], pa.string())
     if not (pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_binary(kind)):
         raise InputError(f"holds {kind}, not text", where=name, mend="give strings")
+    # In slices: a chunk of large strings may hold more than the 2 GiB that a chunk of strings can.
+    slices = [column.slice(start, CAST_ROWS) for start in range(0, len(column), CAST_ROWS)]
     try:
-        return column.cast(pa.string())
+        return pa.chunked_array([chunk for part in slices for chunk in part.cast(pa.string()).chunks], pa.string())
     except pa.ArrowInvalid:
         raise _offender(column.to_pylist(), name) from None
 

@@ -99,14 +99,14 @@ class TokenBatches:
     @cached_property
     def lengths(self) -> np.ndarray:
         """The tokens of each row of an epoch, int32 `[num_examples]`; computed on first use."""
-        lengths = token_lengths(
+        return token_lengths(
             self._columns,
+            self._rows,
             tokenizer=self.tokenizer,
             max_length=self.max_length,
-            content=self.fingerprint if self._lengths_cache is not None else "",
+            content=lambda: self.fingerprint,
             folder=self._lengths_cache,
         )
-        return lengths[self._rows]
 
     def order(self, epoch: int) -> Batches:
         """The batches of an epoch as positions in `lengths`, int64 arrays."""

@@ -1,6 +1,7 @@
 """How many tokens each row has: computed once, in chunks, and kept."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +18,48 @@ CHUNK_ROWS = 8192
 
 
 def token_lengths(
-    columns: list[TextColumn], *, tokenizer: Any, max_length: int, content: str, folder: Path | None
+    columns: list[TextColumn],
+    rows: np.ndarray,
+    *,
+    tokenizer: Any,
+    max_length: int,
+    content: Callable[[], str],
+    folder: Path | None,
 ) -> np.ndarray:
-    """The number of tokens of each row, special tokens included, after truncation.
+    """The number of tokens of some rows, special tokens included, after truncation.
 
     Args:
         columns: The texts and, for pairs, the second texts, `[n]` each.
+        rows: Row numbers, int64 `[m]`. Where lengths are kept, those of all `n` rows are counted, since
+            the others are soon asked for.
         tokenizer: Its `lengths(texts, pairs, max_length)` counts, its `fingerprint` tells it from others.
         max_length: The most tokens that a row may have.
-        content: A fingerprint of the columns.
+        content: Gives a fingerprint of the columns.
         folder: Where the lengths are kept, as `lengths/<key>.npy`; None: nowhere.
 
     Returns:
-        int32 `[n]`.
+        int32 `[m]`.
     """
-    target = None
-    if folder is not None:
-        key = hashlib.sha256(f"1 {content} {tokenizer.fingerprint} {max_length}".encode()).hexdigest()
-        target = Path(folder) / "lengths" / f"{key}.npy"
-        kept = _load(target, len(columns[0]))
-        if kept is not None:
-            return kept
-    lengths = np.empty(len(columns[0]), np.int32)
-    for start in range(0, len(lengths), CHUNK_ROWS):
-        rows = np.arange(start, min(start + CHUNK_ROWS, len(lengths)))
-        texts = [tf.constant(column.take(rows), tf.string) for column in columns]
-        counted = tokenizer.lengths(texts[0], texts[1] if len(texts) == 2 else None, max_length=max_length)
-        lengths[rows] = np.asarray(counted)
-    if target is not None:
+    if folder is None:
+        return _count(columns, rows, tokenizer, max_length)
+    key = hashlib.sha256(f"1 {content()} {tokenizer.fingerprint} {max_length}".encode()).hexdigest()
+    target = Path(folder) / "lengths" / f"{key}.npy"
+    lengths = _load(target, len(columns[0]))
+    if lengths is None:
+        lengths = _count(columns, np.arange(len(columns[0])), tokenizer, max_length)
         sweep(target.parent)
         with whole_file(target, "wb") as file:
             np.save(file, lengths, allow_pickle=False)
+    return lengths[rows]
+
+
+def _count(columns: list[TextColumn], rows: np.ndarray, tokenizer: Any, max_length: int) -> np.ndarray:
+    lengths = np.empty(len(rows), np.int32)
+    for start in range(0, len(rows), CHUNK_ROWS):
+        chunk = slice(start, start + CHUNK_ROWS)
+        texts = [tf.constant(column.take(rows[chunk]), tf.string) for column in columns]
+        pairs = texts[1] if len(texts) == 2 else None
+        lengths[chunk] = np.asarray(tokenizer.lengths(texts[0], pairs, max_length=max_length))
     return lengths
 
 
