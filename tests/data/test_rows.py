@@ -15,11 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tfdomain.data.delimited import read_delimited
-from tfdomain.data.json_lines import read_json_lines
 from tfdomain.data.rows import Rows, read_rows
 from tfdomain.errors import InputError
 
@@ -132,22 +128,6 @@ def test_an_unclosed_quote_costs_its_own_line_only(tmp_path):
     assert read(path, tmp_path, on_bad_row="skip").labels.to_pylist() == ["2", "4"]
 
 
-def test_a_quote_that_swallows_the_file_is_given_up(tmp_path):
-    content = 'text,label\n"' + "never closed,1\n" * 200
-    path = write(tmp_path / "a.csv", content)
-    faults: list[int] = []
-    shared = {"zipped": False, "report": lambda _, lines: faults.extend(lines), "block_bytes": 16}
-    blocks = list(read_delimited(path, columns=["text", "label"], delimiter=",", **shared))
-    assert faults == [2]
-    assert [line for block in blocks for line in block.line_numbers] == list(range(3, 202))
-
-
-def test_a_row_larger_than_a_block(tmp_path):
-    text = "long, " * 1_000_000
-    path = write(tmp_path / "a.csv", f'text,label\n"{text}",1\nshort,2\n')
-    assert read(path, tmp_path).texts[0].to_pylist() == [text, "short"]
-
-
 def test_a_tsv_need_not_quote(tmp_path):
     path = write(tmp_path / "a.tsv", 'text\tlabel\n"open\t1\n5" pipe\t2\nclose"\t3\n"quo""ted"\t4\n"a" b\t5\n')
     rows = read(path, tmp_path)
@@ -242,68 +222,6 @@ def test_parquet_columns_of_other_types(tmp_path):
     assert "holds double, not text" in refusal(path, tmp_path, texts=["n"])
 
 
-@pytest.mark.parametrize("size", [37, 64, 1000])
-@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
-def test_blocks_are_joined_wherever_they_are_cut(tmp_path, ending, size):
-    random = np.random.default_rng(0)
-    records = [("".join(random.choice(list('ab"\n,é'), 8)) + "z", str(row)) for row in range(300)]
-    path = write_format(tmp_path, ending, records)
-    faults: list[int] = []
-    shared = {"zipped": False, "report": lambda _, lines: faults.extend(lines), "block_bytes": size}
-    if ending == ".csv":
-        blocks = list(read_delimited(path, columns=["text", "label"], delimiter=",", **shared))
-    else:
-        blocks = list(read_json_lines(path, texts=["text"], others=["label"], **shared))
-    assert [text for block in blocks for text in block.columns["text"].to_pylist()] == [text for text, _ in records]
-    assert not faults
-
-
-FIELD = st.text(st.sampled_from('ab ",\n\r\t\u2028\x00é'), max_size=6)
-
-
-def read_delimited_file(path: Path) -> tuple[list[list[str]], list[int], list[int]]:
-    """Rows, their lines, and the lines of the faults; without the cache, which flushes to the disk."""
-    faults = []
-    arguments = {"columns": ["text", "label"], "delimiter": ",", "zipped": False}
-    blocks = list(read_delimited(path, report=lambda _, lines: faults.extend(lines), **arguments))
-    columns = [[value for block in blocks for value in block.columns[name].to_pylist()] for name in ("text", "label")]
-    lines = [line for block in blocks for line in block.line_numbers.tolist()]
-    return list(map(list, zip(*columns, strict=True))), lines, faults
-
-
-@settings(max_examples=200, deadline=None)
-@given(rows=st.lists(st.tuples(FIELD, FIELD), min_size=1, max_size=8), crlf=st.booleans(), last=st.booleans())
-def test_csv_equals_pythons_reader(tmp_path_factory, rows, crlf, last):
-    stream = io.StringIO()
-    for row in [("text", "label"), *rows]:
-        # A bare carriage return is a fault here and a line end there: quoted it is text to both.
-        quoting = csv.QUOTE_ALL if "\r" in "".join(row) else csv.QUOTE_MINIMAL
-        csv.writer(stream, lineterminator="\r\n" if crlf else "\n", quoting=quoting).writerow(row)
-    content = stream.getvalue() if last else stream.getvalue().rstrip("\r\n")
-    expected = list(csv.reader(io.StringIO(content, newline="")))[1:]
-    path = write(tmp_path_factory.getbasetemp() / "fuzz.csv", content)
-    found, lines, faults = read_delimited_file(path)
-    assert found == expected
-    assert not faults
-    breaks = [1 + row[0].count("\n") + row[1].count("\n") for row in expected]
-    assert lines == (2 + np.cumsum([0, *breaks[:-1]])).tolist()
-
-
-@settings(max_examples=200, deadline=None)
-@given(tail=st.text(st.sampled_from('a",\n\r'), max_size=30))
-def test_whatever_the_quotes_rows_stand_at_their_lines(tmp_path_factory, tail):
-    content = "text,label\nfirst,row\n" + tail
-    path = write(tmp_path_factory.getbasetemp() / "fuzz.csv", content)
-    found, lines, faults = read_delimited_file(path)
-    told = sorted(lines + faults)
-    assert told == sorted(set(told))
-    physical = content.split("\n")
-    for number, (text, label) in zip(lines, found, strict=True):
-        # The row's own text stands at its line, but for quotes.
-        written = "\n".join(physical[number - 1 :]).replace('"', "")
-        assert written.startswith(f"{text},{label}".replace('"', "")), (number, text, label)
-
-
 def test_the_second_reading_maps_the_cache(tmp_path, monkeypatch):
     path = write(tmp_path / "a.csv", "text,label\nx,1\n")
     first = read(path, tmp_path / "cache")
@@ -342,7 +260,6 @@ def test_a_damaged_cache_is_made_again(tmp_path):
 SLOW_READ = """
 import sys, time
 from tfdomain.data import rows_cache
-from tfdomain.data.delimited import read_delimited
 from tfdomain.data.rows import read_rows
 original = rows_cache.read_delimited
 def slow(*arguments, **named):
