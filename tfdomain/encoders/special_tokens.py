@@ -83,7 +83,7 @@ def read_special_tokens(
             )
         specials.append(SpecialToken(content, index, bool(flags.get("lstrip")), bool(flags.get("rstrip"))))
     _check_specials(specials, vocabulary, source)
-    return names, tuple(specials)
+    return names, tuple(sorted(specials, key=lambda special: special.id))
 
 
 def _content(token: Any) -> str:

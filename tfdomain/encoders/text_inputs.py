@@ -26,7 +26,7 @@ def as_batches(texts: Texts, pairs: Texts | None) -> list[tf.Tensor]:
     batches = [_as_tensor(texts, "texts")]
     if pairs is not None:
         batches.append(_as_tensor(pairs, "pairs"))
-        _check_sizes(*batches)
+        batches[0] = _check_sizes(*batches)
     return batches
 
 
@@ -66,10 +66,15 @@ def _check_string(value: Any, where: str) -> None:
         ) from None
 
 
-def _check_sizes(texts: tf.Tensor, pairs: tf.Tensor) -> None:
+def _check_sizes(texts: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
     if not texts.shape.is_compatible_with(pairs.shape):
         raise InputError(
             f"{texts.shape[0]} texts stand against {pairs.shape[0]} pairs",
             where="pairs",
             mend="give every text its second text",
         )
+    if texts.shape.is_fully_defined() and pairs.shape.is_fully_defined():
+        return texts
+    message = "pairs: not as many as texts; give every text its second text"
+    with tf.control_dependencies([tf.debugging.assert_equal(tf.size(texts), tf.size(pairs), message)]):
+        return tf.identity(texts)
