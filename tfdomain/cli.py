@@ -26,14 +26,20 @@ app.add_typer(data_app, name="data")
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a model's.")]
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-):
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         print(f"tfdomain {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+):
+    pass
 
 
 @app.command()
@@ -129,9 +135,15 @@ def serve(
 @data_app.command("list")
 def list_data():
     """List the data sets that are known, with their licences."""
-    from tfdomain.data.registry import print_datasets
+    from rich.console import Console
+    from rich.table import Table
 
-    print_datasets()
+    from tfdomain.data.registry import list_datasets
+
+    table = Table("name", "task", "language", "licence", "what", box=None, pad_edge=False)
+    for one in list_datasets():
+        table.add_row(one.name, one.task, ", ".join(one.languages), one.licence, one.about)
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
 
 
 @data_app.command("fetch")

@@ -17,7 +17,9 @@ __all__ = ["EpochSource", "LoopState", "run_epochs"]
 class EpochSource(Protocol):
     """Where batches come from; `tfdomain.pipeline.batches.TokenBatches` is one."""
 
-    num_batches: int | None
+    @property
+    def num_batches(self) -> int:
+        """The batches of an epoch."""
 
     def epoch(self, epoch: int, first_batch: int = 0) -> tf.data.Dataset:
         """The batches of one epoch (dicts of tensors), from the given one on."""

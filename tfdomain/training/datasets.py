@@ -13,6 +13,8 @@ from tfdomain.data.rows import Rows, read_rows
 from tfdomain.data.splits import split_rows
 from tfdomain.errors import InputError
 
+SHOWN_FAULTS = 5
+
 __all__ = ["ExperimentData", "Part", "read_experiment_data"]
 
 
@@ -38,7 +40,17 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class ExperimentData:
-    """The three parts of an experiment's data; validation and test may be missing."""
+    """The three parts of an experiment's data; validation and test may be missing.
+
+    Attributes:
+        label_names: The labels of the training file, sorted.
+        train: What is trained on.
+        validation: What is measured after each epoch.
+        test: What is measured at the end.
+        file_hashes: The SHA-256 of each file.
+        fingerprint: Equal for equal rows.
+        skipped: How many rows were left out and where the first ones stand; None where none was.
+    """
 
     label_names: list[str]
     train: Part
@@ -46,7 +58,7 @@ class ExperimentData:
     test: Part | None
     file_hashes: dict[str, str]
     fingerprint: str
-    num_skipped: int
+    skipped: str | None
 
 
 def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path | None = None) -> ExperimentData:
@@ -101,9 +113,20 @@ def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path |
         label_names=names,
         file_hashes=dict(hashes),
         fingerprint="-".join(rows.fingerprint[:16] for rows in everything),
-        num_skipped=sum(rows.num_skipped for rows in everything),
+        skipped=_describe_skipped(everything),
         **parts,
     )
+
+
+def _describe_skipped(everything: list[Rows]) -> str | None:
+    count = sum(rows.num_skipped for rows in everything)
+    if not count:
+        return None
+    faults = [
+        f"{rows.files[fault.file]}: line {fault.line}: {fault.problem}" for rows in everything for fault in rows.skipped
+    ]
+    shown = faults[:SHOWN_FAULTS] + ([f"and {count - SHOWN_FAULTS} more"] if count > SHOWN_FAULTS else [])
+    return "\n  ".join([f"skipped {count} {'row' if count == 1 else 'rows'} with faults:", *shown])
 
 
 def _part(rows: Rows, names: list[str]) -> Part:

@@ -17,6 +17,7 @@ from tfdomain.metrics.selection import metric_direction
 from tfdomain.models.base import flat_figures
 from tfdomain.models.classifier import TextClassifier
 from tfdomain.models.folder import load
+from tfdomain.optimization.loop import EpochSource
 from tfdomain.training.board import TensorBoardLogger
 from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper
 from tfdomain.training.datasets import ExperimentData, Part, read_experiment_data
@@ -69,14 +70,17 @@ def train(
         InputError: The experiment, its data or its checkpoint is wrong, or `run_dir` is taken.
     """
     run = RunFolder(run_dir)
-    _claim(run, experiment, resume)
+    _check_claim(run, experiment, resume)
     if run.metrics.is_file():
         print(f"{run_dir} is complete; nothing to resume", flush=True)
         return read_json(run.metrics)
     if experiment.training.best is not None:
         metric_direction(experiment.training.best)
+    # Whatever can be wrong is found before the first file is written.
     data = read_experiment_data(experiment, folder)
     _check_same_data(run, data)
+    if data.skipped:
+        print(data.skipped, flush=True)
     model = TextClassifier.from_pretrained(
         _encoder_source(experiment.encoder, folder),
         labels=data.label_names,
@@ -86,11 +90,17 @@ def train(
         pairs=len(experiment.data.text_columns) == 2,
         seed=experiment.training.seed,
     )
-    if not run.environment.is_file():
-        environment = describe_environment(data_sha256=data.file_hashes, seed=experiment.training.seed, folder=folder)
-        write_json(run.environment, environment | {"data_fingerprint": data.fingerprint})
+    batches = model.training_batches(
+        data.train.inputs,
+        data.train.labels,
+        options=experiment.training,
+        rows=data.train.rows,
+        lengths_cache=cache_dir(),
+    )
+    model.prepare_training(experiment.training, batches.num_batches)
+    _describe(run, experiment, data, folder)
     board = TensorBoardLogger(run.tensorboard)
-    _fit(model, experiment, data, run, board, verbose)
+    _fit(model, batches, experiment, data, run, board, verbose)
     notes = {
         "experiment": experiment.name,
         "text": experiment.data.text_columns,
@@ -109,17 +119,17 @@ def train(
     return metrics
 
 
-def _claim(run: RunFolder, experiment: Experiment, resume: bool) -> None:
+def _check_claim(run: RunFolder, experiment: Experiment, resume: bool) -> None:
     if run.path.exists() and not run.path.is_dir():
         raise InputError("is a file", where=str(run.path), mend="name a folder with --run-dir")
-    taken = run.path.is_dir() and any(run.path.iterdir())
-    if not taken or (resume and not run.config.is_file() and not run.metrics.is_file()):
-        save_experiment(experiment, run.config)
+    if not run.path.is_dir() or not any(run.path.iterdir()):
         return
     if not resume:
         raise InputError(
             "holds a run already", where=str(run.path), mend="go on with --resume, or choose another --run-dir"
         )
+    if not run.config.is_file():
+        raise InputError("holds no run to resume", where=str(run.path), mend="choose another --run-dir")
     before = load_experiment(run.config).model_dump()
     differing = _differences(before, experiment.model_dump())
     if differing:
@@ -152,6 +162,13 @@ def _check_same_data(run: RunFolder, data: ExperimentData) -> None:
         )
 
 
+def _describe(run: RunFolder, experiment: Experiment, data: ExperimentData, folder: Path) -> None:
+    if not run.environment.is_file():
+        environment = describe_environment(data_sha256=data.file_hashes, seed=experiment.training.seed, folder=folder)
+        save_experiment(experiment, run.config)
+        write_json(run.environment, environment | {"data_fingerprint": data.fingerprint})
+
+
 def _encoder_source(encoder: str, folder: Path) -> str:
     # A relative path is relative to the experiment file, as those of the data are.
     beside = folder / encoder
@@ -160,6 +177,7 @@ def _encoder_source(encoder: str, folder: Path) -> str:
 
 def _fit(
     model: TextClassifier,
+    batches: EpochSource,
     experiment: Experiment,
     data: ExperimentData,
     run: RunFolder,
@@ -167,10 +185,6 @@ def _fit(
     verbose: str | int,
 ) -> None:
     options = experiment.training
-    batches = model.training_batches(
-        data.train.inputs, data.train.labels, options=options, rows=data.train.rows, lengths_cache=cache_dir()
-    )
-    model.prepare_training(options, batches.num_batches)
     best = BestModel(run.best, options.best, options.patience) if options.best else None
     keeper = StateKeeper(run.state, seconds=options.checkpoint_seconds, best=best)
     state, resumed_from = None, None
