@@ -23,8 +23,8 @@ LATEST = model_pb2.ModelSpec(name="m")
 def start():
     started = []
 
-    def start_versions(directory, **options):
-        versions = ModelVersions(directory, name="m", poll_seconds=3600, metrics=Metrics(), **options)
+    def start_versions(directory, metrics=None, **options):
+        versions = ModelVersions(directory, name="m", poll_seconds=3600, metrics=metrics or Metrics(), **options)
         versions.start()
         started.append(versions)
         return versions
@@ -198,8 +198,9 @@ def predict_log(value, signature=""):
 
 def test_warm_up_requests_are_run_before_a_version_is_available(arithmetic, start):
     warm_up_with(arithmetic / "1", *[predict_log(np.ones(2, np.float32))] * 3)
-    versions = start(arithmetic)
-    page = versions._metrics.page()
+    metrics = Metrics()
+    assert states(start(arithmetic, metrics)) == {1: "AVAILABLE"}
+    page = metrics.page()
     assert f':model_warmup_latency_count{{model_path="{arithmetic / "1"}",status="OK"}} 1' in page
 
 

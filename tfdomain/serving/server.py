@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import uvicorn
 
-from tfdomain.errors import InputError
+from tfdomain.errors import InputError, TfdomainError
 from tfdomain.serving.grpc_services import add_services
 from tfdomain.serving.monitoring import Metrics
 from tfdomain.serving.ports import bind_port, join_address, port_error, reachable_host
@@ -244,6 +244,8 @@ def _running_uvicorn(app: object, rest_socket: socket.socket) -> Iterator[None]:
     try:
         while not http_server.started and thread.is_alive():
             thread.join(0.01)
+        if not http_server.started:
+            raise TfdomainError("the REST server did not start", mend="see the error above")
         yield
     finally:
         http_server.should_exit = True
