@@ -32,12 +32,12 @@ def whole_file(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
         TfdomainError: The disk is full or the folder cannot be written; `path` is unchanged.
     """
     path = Path(path)
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            with open(descriptor, mode, **text) as file:
+            with open(descriptor, mode, encoding=encoding, newline=newline) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

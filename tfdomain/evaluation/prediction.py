@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -63,7 +63,7 @@ def evaluate_file(
     *,
     texts: Sequence[str] | None = None,
     label: str | None = None,
-    on_bad_row: str = "refuse",
+    on_bad_row: Literal["refuse", "skip"] = "refuse",
 ) -> dict[str, Any]:
     """The metrics of a model on a file's labelled rows.
 

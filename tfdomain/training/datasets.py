@@ -90,31 +90,29 @@ def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path |
             f"every row has the label {names[0]!r}", where=f"data.label {data.label}", mend="give rows of two labels"
         )
     everything = [train]
-    parts: dict[str, Part | None] = {"train": _part(train, names), "validation": None, "test": None}
+    train_part, validation, test = _part(train, names), None, None
     if isinstance(data.validation, float):
         kept, held_out = split_rows(
             train.labels, share=data.validation, num_rows=train.num_rows, seed=experiment.training.seed
         )
-        whole = parts["train"]
-        parts |= {
-            "train": dataclasses.replace(whole, rows=kept),
-            "validation": dataclasses.replace(whole, rows=held_out),
-        }
+        train_part, validation = (dataclasses.replace(train_part, rows=rows) for rows in (kept, held_out))
     elif data.validation is not None:
         everything.append(rows_of(data.validation))
-        parts["validation"] = _part(everything[-1], names)
+        validation = _part(everything[-1], names)
     if data.test is not None:
         everything.append(rows_of(data.test))
-        parts["test"] = _part(everything[-1], names)
+        test = _part(everything[-1], names)
     hashes = [
         (str(path), digest) for rows in everything for path, digest in zip(rows.files, rows.file_hashes, strict=True)
     ]
     return ExperimentData(
         label_names=names,
+        train=train_part,
+        validation=validation,
+        test=test,
         file_hashes=dict(hashes),
         fingerprint="-".join(rows.fingerprint[:16] for rows in everything),
         skipped=_describe_skipped(everything),
-        **parts,
     )
 
 

@@ -199,11 +199,12 @@ def _fit(
         print(f"resumed from step {resumed_from}", flush=True)
     log_start(board, model, experiment)
     validate = None
-    if data.validation is not None:
+    held_out = data.validation
+    if held_out is not None:
 
         def validate():
-            predictions = model.predict(data.validation.inputs, rows=data.validation.rows)
-            return flat_figures(model.measure(data.validation.own_labels, predictions))
+            predictions = model.predict(held_out.inputs, rows=held_out.rows)
+            return flat_figures(model.measure(held_out.own_labels, predictions))
 
     progress = ProgressFile(run.progress, resumed_from)
     callbacks = [board, TrainGraph(board), progress, *([best] if best else []), keeper]
