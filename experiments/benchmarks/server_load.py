@@ -4,12 +4,13 @@
 
 DIR is a directory of versions, or one SavedModel. It is copied aside, served by a process of its
 own on free ports, and asked by half the clients over REST and by half over gRPC. A third and two
-thirds into the time the newest version is copied in again under the next number (written under a
-temporary name and renamed). Every answer is compared with what the SavedModel's own signature
-gives for the same input in this process.
+thirds into the time the version is copied in again under the next number (written under a temporary
+name and renamed); the load goes on until both copies have taken over. Every answer is compared with
+what the SavedModel's own signature gives for the same input in this process.
 
-Prints JSON: requests, failed, different, versions (answers by version over gRPC), p50 and p99 in
-milliseconds, requests per second. Exits with 1 if a request failed or an answer differed.
+Prints JSON: requests, failed, different, versions (answers by version over gRPC), swap_seconds
+(from the rename until the copy is available), p50 and p99 in milliseconds, requests per second.
+Exits with 1 if a request failed or an answer differed.
 """
 
 import argparse
@@ -184,6 +185,20 @@ def equal(outputs: dict, expected: dict) -> bool:
     return True
 
 
+def swap_in(source: Path, directory: Path, number: int, rest_url: str) -> float:
+    shutil.copytree(source, directory / f".{number}.part")
+    (directory / f".{number}.part").rename(directory / str(number))
+    started = time.perf_counter()
+    while True:
+        time.sleep(0.1)
+        response = httpx.get(f"{rest_url}/v1/models/{NAME}/versions/{number}", timeout=60)
+        state = response.json()["model_version_status"][0]["state"] if response.status_code == 200 else "START"
+        if state == "AVAILABLE":
+            return time.perf_counter() - started
+        if state == "END":
+            raise SystemExit(f"version {number} did not load: {response.text}")
+
+
 def run_load(options, directory: Path, source: Path, cases, rest_url: str, grpc_address: str) -> dict:
     output_names = list(cases[0][2])
     finished = threading.Event()
@@ -191,15 +206,17 @@ def run_load(options, directory: Path, source: Path, cases, rest_url: str, grpc_
         Client(grpc_asker(grpc_address) if n % 2 else rest_asker(rest_url, output_names), cases, n, finished)
         for n in range(options.clients)
     ]
+    swap_seconds = []
     started = time.perf_counter()
     for client in clients:
         client.start()
-    for number in (2, 3):
-        time.sleep(max(0.0, started + options.seconds * (number - 1) / 3 - time.perf_counter()))
-        shutil.copytree(source, directory / f".{number}.part")
-        (directory / f".{number}.part").rename(directory / str(number))
-    time.sleep(max(0.0, started + options.seconds - time.perf_counter()))
-    finished.set()
+    try:
+        for number in (2, 3):
+            time.sleep(max(0.0, started + options.seconds * (number - 1) / 3 - time.perf_counter()))
+            swap_seconds.append(round(swap_in(source, directory, number, rest_url), 1))
+        time.sleep(max(0.0, started + options.seconds - time.perf_counter()))
+    finally:
+        finished.set()
     for client in clients:
         client.join()
     elapsed = time.perf_counter() - started
@@ -213,6 +230,7 @@ def run_load(options, directory: Path, source: Path, cases, rest_url: str, grpc_
         "failed": len(failures),
         "different": sum(client.num_different for client in clients),
         "versions": dict(sorted(sum((client.versions for client in clients), Counter()).items())),
+        "swap_seconds": swap_seconds,
         "p50_ms": round(1000 * percentiles[49], 2),
         "p99_ms": round(1000 * percentiles[98], 2),
         "requests_per_second": round(len(seconds) / elapsed, 1),
