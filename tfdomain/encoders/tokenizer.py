@@ -7,7 +7,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdomain.encoders.flat_rows import row_indices
 from tfdomain.encoders.normalization import Normalizer
 from tfdomain.encoders.special_tokens import SpecialToken
 from tfdomain.encoders.text_inputs import Texts, as_batches
@@ -236,29 +235,32 @@ class Tokenizer(tf.Module):
         """Puts the tokens of each row between the special tokens: `[batch, longest]`."""
         totals = sum(lengths) + len(rows) + 1
         splits = tf.concat([[0], tf.cumsum(totals)], 0)
-        owners = row_indices(splits)
-        places = tf.range(tf.size(owners)) - tf.gather(splits, owners)
-        # The special tokens stand before all others, so that one look-up gives every id.
-        specials = tf.constant([self.cls_id, self.sep_id])
-        cls_index, sep_index = range(2)
-        sep_places = tf.gather(lengths[0], owners) + 1
-        index = places + tf.gather(rows[0].row_starts + 1, owners)
-        index = tf.where(places == 0, cls_index, tf.where(places < sep_places, index, sep_index))
+        # One look-up gives every id: the special tokens stand before the others, and each text's
+        # tokens are a range with a place to spare on both sides, which the special tokens take.
+        cls_index, sep_index, first_index = range(3)
+        starts, widths = rows[0].row_starts + first_index - 1, lengths[0] + 2
+        ends = [splits[:-1] + widths - 1]
+        second_index = tf.size(rows[0].ids) + first_index + 1
         if len(rows) == 2:
-            shifts = rows[1].row_starts + tf.size(rows[0].ids) - lengths[0]
-            in_second = (places > sep_places) & (places < tf.gather(totals - 1, owners))
-            index = tf.where(in_second, places + tf.gather(shifts, owners), index)
-        ids = tf.gather(tf.concat([specials, *(row.ids for row in rows)], 0), index)
+            starts = tf.reshape(tf.stack([starts, rows[1].row_starts + second_index], 1), [-1])
+            widths = tf.reshape(tf.stack([widths, lengths[1] + 1], 1), [-1])
+            ends.append(splits[1:] - 1)
+        index = tf.raw_ops.RaggedRange(starts=starts, limits=starts + widths, deltas=1, Tsplits=tf.int32)
+        index = index.rt_dense_values
+        segments = tf.cast(index >= second_index, tf.int32)
+        index = _put(_put(index, splits[:-1], cls_index), tf.concat(ends, 0), sep_index)
+        specials, spare = tf.constant([self.cls_id, self.sep_id]), tf.constant([self.pad_id])
+        ids = tf.gather(_join(specials, [row.ids for row in rows], spare), index)
         mask = _as_dense(tf.ones_like(ids), splits, 0)
-        segments = tf.cast(places > sep_places, tf.int32)
         outputs = {
             "token_ids": _as_dense(ids, splits, self.pad_id),
             "segment_ids": _as_dense(segments, splits, 0) if len(rows) == 2 else tf.zeros_like(mask),
             "padding_mask": mask,
         }
         if with_offsets:
-            offsets = tf.concat([tf.zeros([2, 2], tf.int32), *(row.offsets for row in rows)], 0)
-            outputs["offsets"] = _as_dense(tf.gather(offsets, index), splits, 0)
+            none = tf.zeros([2, 2], tf.int32)
+            offsets = tf.gather(_join(none, [row.offsets for row in rows], none[:1]), index)
+            outputs["offsets"] = _as_dense(offsets, splits, 0)
         return outputs
 
 
@@ -294,6 +296,14 @@ def _truncate(rows: list[Pieces], limit: tf.Tensor) -> list[tf.Tensor]:
         return [tf.minimum(lengths[0], limit - 2)]
     first, second = lengths
     return list(truncate_pair_lengths(first, second, limit - 3))
+
+
+def _put(values: tf.Tensor, places: tf.Tensor, value: int) -> tf.Tensor:
+    return tf.tensor_scatter_nd_update(values, places[:, tf.newaxis], tf.fill(tf.shape(places), value))
+
+
+def _join(before: tf.Tensor, parts: list, between: tf.Tensor) -> tf.Tensor:
+    return tf.concat([before, parts[0], *(part for rest in parts[1:] for part in (between, rest))], 0)
 
 
 def _as_dense(values: tf.Tensor, splits: tf.Tensor, filler: int) -> tf.Tensor:
