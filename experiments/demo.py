@@ -27,7 +27,7 @@ def main() -> None:
     started = time.monotonic()
     for folder in (RUN, SERVED):
         shutil.rmtree(ROOT / folder, ignore_errors=True)
-    title("1. Fine-tune a pretrained encoder on 480 invented loan applications, and test it on 160 others")
+    title("1. Fine-tune a pretrained encoder on 494 invented loan applications, and test it on 160 others")
     tfdomain("train", "experiments/loans.yaml", "--run-dir", RUN)
     title("2. Export it as a SavedModel that takes raw text")
     tfdomain("export", RUN, "--to", SERVED)
@@ -74,6 +74,9 @@ def ask_rest(url: str) -> None:
 
 
 def ask_grpc(address: str) -> None:
+    from tfdomain.startup import import_tensorflow
+
+    import_tensorflow()
     import grpc
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc

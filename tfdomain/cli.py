@@ -124,12 +124,23 @@ def serve(
     name: Annotated[str, typer.Option(help="The model's name in requests.")] = "default",
     rest_port: Annotated[int, typer.Option(help="Where REST is served; 0 takes a free port.")] = 8501,
     grpc_port: Annotated[int, typer.Option(help="Where gRPC is served; 0 takes a free port.")] = 8500,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    request_timeout: Annotated[float, typer.Option(help="Seconds that a request may take.")] = 30.0,
+    max_request_bytes: Annotated[int, typer.Option(help="The largest request that is read.")] = 64 << 20,
 ):
     """Serve a SavedModel over REST and gRPC as TensorFlow Serving does, until stopped."""
     import_tensorflow()
     from tfdomain.serving.server import serve as run
 
-    run(directory, name=name, rest_port=rest_port, grpc_port=grpc_port)
+    run(
+        directory,
+        name=name,
+        rest_port=rest_port,
+        grpc_port=grpc_port,
+        host=host,
+        request_timeout=request_timeout,
+        max_request_bytes=max_request_bytes,
+    )
 
 
 @data_app.command("list")

@@ -1,0 +1,89 @@
+"""The README's commands and the table of keys say what is so."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tfdomain.cli import main
+from tfdomain.config import Data, Experiment, Head, Training
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("heading", "section"), [("data", Data), ("model", Head), ("training", Training)])
+def test_every_key_is_documented_with_its_default(heading, section):
+    page = (ROOT / "docs/experiment_file.md").read_text(encoding="utf-8")
+    text = page.split(f"## `{heading}`\n")[1].split("\n## ")[0]
+    documented = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", text, re.MULTILINE))
+    assert set(documented) == set(section.model_fields)
+    for name, field in section.model_fields.items():
+        default = "required" if field.is_required() else f"`{'null' if field.default is None else field.default}`"
+        assert documented[name] == default, name
+
+
+def test_top_keys_are_documented():
+    page = (ROOT / "docs/experiment_file.md").read_text(encoding="utf-8").split("## `data`")[0]
+    documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert documented == set(Experiment.model_fields) - {"data", "model", "training"}
+
+
+def test_readme_shows_the_sample_experiment_as_it_is():
+    shown = re.search(r"```yaml\n# experiments/loans.yaml\n(.*?)```", README, re.DOTALL)[1]
+    assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "experiments/loans.yaml").read_text())
+
+
+def test_readme_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_readme_error_is_printed_as_shown(monkeypatch, capsys):
+    command, line = re.search(r"\$ tfdomain (train \S+ --set \S+)\n(error: .*)", README).groups()
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit, match="2"):
+        main(shlex.split(command))
+    assert capsys.readouterr().err.strip() == line
+
+
+@pytest.mark.real
+def test_readme_walk(tmp_path, minilm):
+    """Each `tfdomain` command of the walk in its order, in a folder that sees the checkout's files."""
+    for name in ("experiments", "tfdomain/samples"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(ROOT / name)
+    walk = README.split("### Train\n")[1].split("## In Python")[0]
+    commands = [shlex.split(line) for line in re.findall(r"^\$ tfdomain (.+)$", walk, re.MULTILINE)]
+    assert [command[0] for command in commands] == ["train", "evaluate", "predict", "export", "serve"]
+    for command in commands[:-1]:
+        done = _run("-m", "tfdomain", *command, cwd=tmp_path)
+        for line in _shown_output(walk, command):
+            assert _without_numbers(line) in _without_numbers(done.stdout), line
+
+
+@pytest.mark.real
+def test_readme_python(tmp_path, minilm):
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    _run("-c", code + '\nassert model.classify(["I paid every month"])[0]["label"] == "repaid"', cwd=tmp_path)
+    assert (tmp_path / "runs/in_python_served/1/saved_model.pb").is_file()
+
+
+def _run(*arguments, cwd):
+    done = subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def _shown_output(walk: str, command: list[str]) -> list[str]:
+    block = walk.split(f"$ tfdomain {shlex.join(command)}\n")[1].split("```")[0].split("\n$ ")[0]
+    return [line for line in block.splitlines() if line.strip() and "..." not in line]
+
+
+def _without_numbers(text: str) -> str:
+    # Figures differ with the CPU; the words and the order of the lines do not.
+    return re.sub(r"\s+", " ", re.sub(r"[\d.]+%?", "#", text))
