@@ -1,6 +1,7 @@
 """What every model has in common: an encoder, a tokenizer, and raw text in `fit` and `predict`."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,25 @@ from tfdomain.encoders.special_tokens import SpecialToken
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.encoders.vocabulary import TokenizerSettings
 from tfdomain.errors import InputError
-from tfdomain.models.inputs import batches_of, split_pair
+from tfdomain.models.inputs import DatasetBatches, batches_of, count_rows, explained_labels, holds_pairs, without_labels
 from tfdomain.models.parameters import default_optimizer, trained_variables
 from tfdomain.optimization.loop import EpochSource, LoopState, run_epochs
-from tfdomain.optimization.progress import ProgressReport
+from tfdomain.optimization.progress import ProgressReport, with_bar
 from tfdomain.optimization.train_step import make_train_function
 
 __all__ = ["ENCODER_INPUTS", "TextModel", "encoder_inputs", "flat_figures"]
 
 DEFAULT_MAX_LENGTH = 128
 ENCODER_INPUTS = ("token_ids", "segment_ids", "padding_mask")
+OPTIMIZER_OPTIONS = ("learning_rate", "warmup_rate", "weight_decay", "optimizer", "clip_norm", "layer_decay")
 
 
 class TextModel(keras.Model):
     """An encoder with a head; a task subclasses it.
 
     A subclass gives `call`, `example_losses`, `encode_labels` and `measure`, and names its `task`
-    and the `headline` metrics that are shown after each epoch. The model owns its train function:
+    and the `headline` metrics that are shown after each epoch, and the `loss_metric` that is its
+    loss on held-out examples. A task with classes has their names in `labels`. The model owns its train function:
     one update is `train_replica`, the same under every `tf.distribute` strategy, and its dropout is
     a function of (seed, step, replica, layer).
 
@@ -50,6 +53,8 @@ class TextModel(keras.Model):
 
     task: str
     headline: tuple[str, ...]
+    loss_metric: str
+    labels: Sequence[str] | None = None
 
     def __init__(
         self,
@@ -83,8 +88,9 @@ class TextModel(keras.Model):
         self.notes: dict[str, Any] = {}
         self.options = FitOptions()
         self.loop_state = LoopState()
-        self._compiled_by_caller = False
+        self._compiled_by_caller = self._has_callers_optimizer = False
         self._uses_task_loss = True
+        self._compile_again = functools.partial(super().compile, jit_compile=False)
         self._train_functions: dict[str, Callable] = {}
         self._predict_function = None
 
@@ -125,7 +131,9 @@ class TextModel(keras.Model):
         """The float32 `[n]` weights that the options ask for; None where all weigh the same."""
         return None
 
-    def measure(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
+    def measure(
+        self, labels: np.ndarray, predictions: np.ndarray, sample_weight: np.ndarray | None = None
+    ) -> dict[str, Any]:
         """The task's metrics of predictions against encoded labels."""
         raise NotImplementedError
 
@@ -166,14 +174,18 @@ class TextModel(keras.Model):
         """The seed of the training under way."""
         return self.options.seed
 
-    def compile(self, optimizer="adamw", loss=None, metrics=None, **kwargs):
+    def compile(self, optimizer=None, loss=None, metrics=None, **kwargs):
         """Chooses an optimizer, a loss and metrics of one's own; `fit` compiles the model otherwise.
 
-        Without `loss` the task's own loss stays. A loss and metrics of the caller's get what
-        `predict` gives: probabilities, for a classifier.
+        Without `optimizer` the one that the options of `fit` describe stays, without `loss` the
+        task's own. A loss and metrics of the caller's get what `predict` gives: probabilities, for
+        a classifier.
         """
-        self._compiled_by_caller = True
-        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **{"jit_compile": False} | kwargs)
+        kwargs = {"jit_compile": False} | kwargs
+        # In a partial Keras does not track the metrics a second time.
+        self._compile_again = functools.partial(super().compile, loss=loss, metrics=metrics, **kwargs)
+        self._compile_again(optimizer=optimizer or default_optimizer(self, self.options, 1))
+        self._compiled_by_caller, self._has_callers_optimizer = True, optimizer is not None
         self._uses_task_loss = loss is None
 
     def fit(
@@ -191,9 +203,10 @@ class TextModel(keras.Model):
         """Trains the model.
 
         Args:
-            x: Texts; a tuple of two lists for pairs; or a `tf.data.Dataset` of (text, label).
+            x: Texts; a tuple of two lists for pairs; token arrays as the tokenizer gives them; or a
+                `tf.data.Dataset` of (text, label) or (text, label, sample weight).
             y: A label a text; None with a data set.
-            validation_data: (x, y) or a data set, measured after each epoch.
+            validation_data: (x, y), (x, y, sample_weight) or a data set, measured after each epoch.
             sample_weight: Float `[n]`, a factor on each example's loss.
             callbacks: Keras callbacks.
             verbose: 0 shows nothing.
@@ -202,20 +215,26 @@ class TextModel(keras.Model):
                 `learning_rate`, `seed` and so on.
 
         Returns:
-            The Keras history of the epochs' figures.
+            The Keras history of the epochs' figures: `loss`, and under `val_` names the plain
+            numbers that `evaluate` gives and `val_loss`, without smoothing and class weights.
 
         Raises:
             InputError: An option, a text or a label is wrong.
+            TfdomainError: The loss is no longer a finite number.
         """
         chosen = validated(FitOptions, options, where="fit")
+        self._refuse_ignored(chosen)
         source = self.training_batches(x, y, sample_weight=sample_weight, options=chosen, shuffle=shuffle)
         self.prepare_training(chosen, source.num_batches)
         validate = None
         if validation_data is not None:
-            held_out = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+            held_out = _held_out(validation_data)
 
             def validate():
-                return flat_figures(self.evaluate(*held_out))
+                figures = flat_figures(self.evaluate(**held_out))
+                if self._uses_task_loss and self.loss_metric in figures:
+                    figures["loss"] = figures[self.loss_metric]
+                return figures
 
         return self.fit_batches(source, validate=validate, callbacks=callbacks, verbose=verbose)
 
@@ -232,24 +251,37 @@ class TextModel(keras.Model):
     ) -> EpochSource:
         """The batches that `fit` trains on, of all rows or the given ones, with the options' class weights."""
         labels = None if y is None else self.encode_labels(y)
-        if labels is None and not isinstance(x, tf.data.Dataset):
+        is_dataset = isinstance(x, tf.data.Dataset)
+        if labels is None and not is_dataset:
             raise InputError("no labels to train on", where="y", mend="give one a text")
-        self.pairs = self.pairs or isinstance(x, tuple)
-        weights = None if labels is None else self.example_weights(labels, options, rows)
-        if weights is not None and sample_weight is not None:
-            weights = weights * np.asarray(sample_weight, "float32")
-        return batches_of(
+        if is_dataset and options.class_weights is not None:
+            mend = "give the data set a third part, the weight of each example"
+            raise InputError("a data set's classes are not counted", where="class_weights", mend=mend)
+        weights = sample_weight
+        by_class = None if labels is None else self.example_weights(labels, options, rows)
+        if by_class is not None:
+            # One weight too few must not be stretched over the others.
+            same_length = sample_weight is None or np.shape(sample_weight) == by_class.shape
+            weights = by_class * (1 if sample_weight is None else sample_weight) if same_length else sample_weight
+        source = batches_of(
             x,
             tokenizer=self.tokenizer,
             max_length=self.max_length,
             batch_size=options.batch_size,
             labels=labels,
-            sample_weight=sample_weight if weights is None else weights,
+            label_names=self.labels,
+            sample_weight=weights,
             rows=rows,
             seed=options.seed,
             shuffle=shuffle,
             lengths_cache=lengths_cache,
         )
+        if isinstance(source, DatasetBatches) and not (source.has_labels and source.num_batches):
+            problem = "the data set holds no labels" if source.num_batches else "the data set is empty"
+            raise InputError(problem, where="x", mend="its elements are to be (text, label)")
+        self.pairs = self.pairs or bool(holds_pairs(x))
+        self._check_pairs(x)
+        return source
 
     def prepare_training(self, options: FitOptions, num_batches: int) -> None:
         """Sets the options and, unless the caller compiled the model, its optimizer and schedule."""
@@ -260,9 +292,10 @@ class TextModel(keras.Model):
                 where="training.frozen_layers",
                 mend="choose fewer",
             )
-        if not self._compiled_by_caller:
-            super().compile(optimizer=default_optimizer(self, options, num_batches), jit_compile=False)
-            self._uses_task_loss = True
+        if not self._has_callers_optimizer:
+            self._compile_again(optimizer=default_optimizer(self, options, num_batches))
+        # They told of another training's data.
+        self.notes = {}
         self.optimizer.build(trained_variables(self))
         self._train_functions = {}
 
@@ -281,7 +314,12 @@ class TextModel(keras.Model):
         """
         self.loop_state = state or LoopState()
         epochs = self.options.epochs
-        progress = ProgressReport(num_epochs=epochs, num_batches=source.num_batches, first_batch=self.loop_state.batch)
+        progress = ProgressReport(
+            num_epochs=epochs,
+            num_batches=source.num_batches,
+            first_batch=self.loop_state.batch,
+            figures=["loss", "val_loss", *(f"val_{name}" for name in self.headline)],
+        )
         callback_list = keras.callbacks.CallbackList(
             [*callbacks, *([progress] if verbose else [])],
             add_history=True,
@@ -290,14 +328,19 @@ class TextModel(keras.Model):
             steps=source.num_batches,
             verbose=verbose,
         )
-        run_epochs(self, source, num_epochs=epochs, state=self.loop_state, callbacks=callback_list, validate=validate)
+        state = self.loop_state
+        try:
+            with explained_labels(self.labels):
+                run_epochs(self, source, num_epochs=epochs, state=state, callbacks=callback_list, validate=validate)
+        finally:
+            progress.close()
         return self.history
 
     def make_train_function(self, batch_spec) -> Callable:
         """Compiles `train_replica` for batches of the given spec, once in a training."""
         key = repr(batch_spec)
         if key not in self._train_functions:
-            self._train_functions[key] = make_train_function(self, batch_spec)
+            self._train_functions[key] = make_train_function(self, batch_spec, jit_compile=self.jit_compile)
         return self._train_functions[key]
 
     def train_graph(self) -> Any:
@@ -335,16 +378,22 @@ class TextModel(keras.Model):
 
     # Use.
 
-    def predict(self, x: Any, *, rows: np.ndarray | None = None, batch_size: int = 64) -> np.ndarray:
+    def predict(
+        self, x: Any, batch_size: int = 64, verbose: str | int = 0, *, rows: np.ndarray | None = None
+    ) -> np.ndarray:
         """The predictions of texts, pairs or a data set, in their order: float32 `[n, ...]`.
 
         Args:
             x: As for `fit`.
-            rows: int64 `[m]`, ascending: the rows of `x` that are asked for; None: all.
             batch_size: Texts at a time; more are faster and take more memory.
+            verbose: 1 shows a bar on a terminal.
+            rows: int64 `[m]`, ascending: the rows of `x` that are asked for; None: all.
+
+        Raises:
+            InputError: `x` holds something else than texts, or the model reads pairs and `x` has none.
         """
         parts, row_ids = [self._no_predictions()], []
-        for batch in self._ordered_batches(x, batch_size, rows):
+        for batch in self._batches_in_order(without_labels(x), batch_size, verbose, rows):
             parts.append(self.predict_batch(batch).numpy())
             row_ids.append(batch["row_ids"].numpy() if "row_ids" in batch else [])
         # Rows come grouped by length; a data set of the caller's comes in its own order.
@@ -352,22 +401,40 @@ class TextModel(keras.Model):
         predictions = np.concatenate(parts)
         return predictions[order] if len(order) else predictions
 
-    def evaluate(self, x: Any, y: Any = None, *, batch_size: int = 64) -> dict[str, Any]:
+    def evaluate(
+        self, x: Any, y: Any = None, batch_size: int = 64, verbose: str | int = 0, *, sample_weight: Any = None
+    ) -> dict[str, Any]:
         """The task's metrics on labelled texts or on a data set of (text, label).
 
-        Metrics that the caller compiled the model with stand beside them under their own names.
+        Metrics that the caller compiled the model with stand beside them under their own names, and
+        `loss` where the caller gave one.
+
+        Args:
+            x: As for `fit`.
+            y: As for `fit`.
+            batch_size: Texts at a time.
+            verbose: 1 shows a bar on a terminal.
+            sample_weight: Float `[n]`, how much each example counts.
+
+        Raises:
+            InputError: There are no examples or no labels, or a text or a label is wrong.
         """
-        if y is not None:
-            labels, predictions = self.encode_labels(y), self.predict(x, batch_size=batch_size)
-        elif isinstance(x, tf.data.Dataset):
-            pairs = [
-                (batch["labels"].numpy(), self.predict_batch(batch).numpy())
-                for batch in self._ordered_batches(x, batch_size)
-            ]
-            labels, predictions = (np.concatenate(column) for column in zip(*pairs, strict=True))
-        else:
+        if y is None and not isinstance(x, tf.data.Dataset):
             raise InputError("no labels to compare with", where="y", mend="give one a text")
-        return self.measure(labels, predictions) | self._caller_metrics(labels, predictions)
+        if y is None:
+            labels, predictions, weights = self._labels_and_predictions(x, batch_size, verbose)
+        else:
+            labels, weights = self.encode_labels(y), sample_weight
+            if isinstance(x, tf.data.Dataset) or not len(labels):
+                problem = "a data set comes with labels beside it" if len(labels) else "there are no examples"
+                raise InputError(problem, where="y", mend="give texts and a label for each")
+            for name, column in {"y": labels, "sample_weight": weights}.items():
+                if column is not None and len(column) != count_rows(x):
+                    problem = f"{len(column)} for {count_rows(x)} texts"
+                    raise InputError(problem, where=name, mend="give one a text")
+            predictions = self.predict(x, batch_size, verbose)
+        weights = None if weights is None else np.asarray(weights, "float32")
+        return self.measure(labels, predictions, weights) | self._caller_metrics(labels, predictions, weights)
 
     def predict_batch(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The predictions of one token batch, compiled once however long the texts are."""
@@ -376,33 +443,92 @@ class TextModel(keras.Model):
             self._predict_function = tf.function(lambda inputs: self(inputs, training=False), input_signature=[spec])
         return self._predict_function(encoder_inputs(batch))
 
-    def save(self, folder: str | Path, **notes: Any) -> None:
+    def save(self, folder: str | Path, *, overwrite: bool = True, **notes: Any) -> None:
         """Writes the model as a folder that `tfdomain.load` reads; see `tfdomain.models.folder`."""
         from tfdomain.models.folder import save_model
 
-        save_model(self, folder, notes=notes)
+        save_model(self, folder, notes, overwrite=overwrite)
 
-    def export(self, folder: str | Path, **options: Any) -> Path:
+    def export(self, folder: str | Path) -> Path:
         """Writes a raw-text SavedModel to `folder/<next number>`; see `tfdomain.models.export`."""
         from tfdomain.models.export import export_model
 
-        return export_model(self, folder, **options)
+        return export_model(self, folder)
 
-    def _ordered_batches(self, x, batch_size, rows=None):
-        if rows is None and not isinstance(x, tf.data.Dataset) and not len(split_pair(x)[0]):
-            return ()
-        source = batches_of(x, tokenizer=self.tokenizer, max_length=self.max_length, batch_size=batch_size, rows=rows)
-        return source.epoch(0)
+    def _batches_in_order(self, x, batch_size, verbose, rows=None):
+        if rows is None and not isinstance(x, tf.data.Dataset) and not count_rows(x):
+            return
+        self._check_pairs(x)
+        source = batches_of(
+            x,
+            tokenizer=self.tokenizer,
+            max_length=self.max_length,
+            batch_size=batch_size,
+            label_names=self.labels,
+            rows=rows,
+        )
+        batches = source.epoch(0)
+        if verbose:
+            batches = with_bar(batches, num_batches=source.num_batches, title=self.name)
+        with explained_labels(self.labels):
+            yield from batches
+
+    def _labels_and_predictions(self, dataset, batch_size, verbose):
+        labels, predictions, weights = [], [self._no_predictions()], []
+        for batch in self._batches_in_order(dataset, batch_size, verbose):
+            if "labels" not in batch:
+                raise InputError("the data set holds no labels", where="x", mend="its elements are to be (text, label)")
+            labels.append(batch["labels"].numpy())
+            predictions.append(self.predict_batch(batch).numpy())
+            weights.append(batch["sample_weight"].numpy() if "sample_weight" in batch else None)
+        if not labels:
+            raise InputError("the data set is empty", where="x", mend="give it examples")
+        weighted = None if weights[0] is None else np.concatenate(weights)
+        return np.concatenate(labels), np.concatenate(predictions), weighted
+
+    def _check_pairs(self, x):
+        given = holds_pairs(x)
+        if given is None or given == self.pairs:
+            return
+        problem, mend = (
+            ("the model reads pairs of texts", "give a tuple of two lists")
+            if self.pairs
+            else ("the model reads single texts", "give a list of texts, or make the model with pairs=True")
+        )
+        raise InputError(problem, where="x", mend=mend)
+
+    def _refuse_ignored(self, options: FitOptions) -> None:
+        """What the caller compiled and what the caller asks of `fit` must not contradict."""
+        given = [name for name in OPTIMIZER_OPTIONS if name in options.model_fields_set]
+        if self._has_callers_optimizer and given:
+            raise InputError(
+                f"{given[0]} is given, but compile() chose the optimizer", where="fit", mend="leave one of them out"
+            )
+        if not self._uses_task_loss and options.label_smoothing:
+            raise InputError(
+                "label_smoothing is given, but compile() chose the loss", where="fit", mend="leave one of them out"
+            )
 
     def _no_predictions(self) -> np.ndarray:
         return self.predict_batch(_sample_batch()).numpy()[:0]
 
-    def _caller_metrics(self, labels, predictions) -> dict[str, float]:
+    def _caller_metrics(self, labels, predictions, weights) -> dict[str, float]:
         if not self._compiled_by_caller:
             return {}
         self.reset_metrics()
-        self.compute_metrics(None, labels, predictions)
-        return {name: float(value) for name, value in self.get_metrics_result().items() if name != "loss"}
+        self.compute_metrics(None, labels, predictions, weights)
+        figures = {name: float(value) for name, value in self.get_metrics_result().items() if name != "loss"}
+        if not self._uses_task_loss:
+            figures["loss"] = float(self.compute_loss(None, labels, predictions, weights, training=False))
+        return figures
+
+
+def _held_out(validation_data: Any) -> dict[str, Any]:
+    if isinstance(validation_data, tf.data.Dataset):
+        return {"x": validation_data}
+    if not isinstance(validation_data, tuple) or len(validation_data) not in (2, 3):
+        raise InputError("is no (texts, labels)", where="validation_data", mend="give such a tuple, or a data set")
+    return dict(zip(("x", "y", "sample_weight"), validation_data, strict=False))
 
 
 def encoder_inputs(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

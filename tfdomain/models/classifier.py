@@ -15,6 +15,7 @@ from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.metrics.classification import classification_metrics
 from tfdomain.models.base import TextModel
+from tfdomain.models.inputs import are_numbers
 from tfdomain.models.pooling import POOLINGS, pool
 
 __all__ = ["TextClassifier"]
@@ -27,7 +28,7 @@ class TextClassifier(TextModel):
     Args:
         encoder: Turns tokens into vectors.
         tokenizer: Turns text into tokens.
-        labels: The names of the classes, at least two, in the order of the scores.
+        labels: The names of the classes, at least two, in the order of the scores; each one line.
         pooling: `cls` (the checkpoint's pooler where it has one) or `mean`.
         max_length: Tokens that a text (or pair) is cut to; None: 128, or the encoder's positions.
         pairs: Whether it reads pairs of texts; `fit` on pairs sets it.
@@ -42,6 +43,7 @@ class TextClassifier(TextModel):
 
     task = "classification"
     headline = ("accuracy", "macro_f1", "roc_auc", "log_loss")
+    loss_metric = "log_loss"
 
     def __init__(
         self,
@@ -59,6 +61,10 @@ class TextClassifier(TextModel):
         names = [str(label) for label in labels]
         if len(names) < 2 or len(set(names)) < len(names):
             raise InputError(f"labels are {names}", mend="give at least two, each once")
+        broken = [name for name in names if "\n" in name]
+        if broken:
+            problem = f"the label {broken[0]!r} holds a line break"
+            raise InputError(problem, where="labels", mend="rename it: labels.txt has a line for each label")
         if pooling not in POOLINGS:
             raise InputError(f"pooling is {pooling!r}", mend=f"choose {' or '.join(POOLINGS)}")
         self.labels, self.pooling = names, pooling
@@ -115,22 +121,32 @@ class TextClassifier(TextModel):
     def encode_labels(self, labels: Any) -> np.ndarray:
         """Class numbers, int32 `[n]`, of labels given by name or already as class numbers.
 
+        Whole numbers are class numbers, from 0, unless the classes are named by whole numbers:
+        then they are those names.
+
         Raises:
             InputError: A label is none of the model's.
         """
+        if isinstance(labels, (str, bytes)):
+            raise InputError("one label where a list is expected", where="y", mend="wrap it: [label]")
         if isinstance(labels, tf.Tensor):
             labels = labels.numpy()
-        values = np.asarray(labels)
-        if _is_class_numbers(values, self.labels):
-            beyond = (values < 0) | (values >= len(self.labels))
-            if values.ndim != 1 or beyond.any():
-                raise InputError(
-                    f"class numbers reach from {values.min()} to {values.max()}",
-                    where="y",
-                    mend=f"the model has {len(self.labels)} classes, numbered from 0",
-                )
-            return values.astype("int32")
-        return label_ids([str(value) for value in values], self.labels, where=lambda row: f"y[{row}]")
+        try:
+            values = np.asarray(labels)
+        except ValueError:
+            raise InputError("labels of several lengths", where="y", mend="give one label a text") from None
+        if values.ndim != 1:
+            raise InputError(f"labels of the shape {list(values.shape)}", where="y", mend="give one label a text")
+        if values.dtype.kind not in "iu" or are_numbers(self.labels):
+            return label_ids(labels, self.labels, where=lambda row: f"y[{row}]")
+        beyond = np.flatnonzero((values < 0) | (values >= len(self.labels)))
+        if len(beyond):
+            raise InputError(
+                f"there is no class {values[beyond[0]]}",
+                where=f"y[{beyond[0]}]",
+                mend=f"the model has {len(self.labels)} classes, numbered from 0",
+            )
+        return values.astype("int32")
 
     def example_weights(
         self, labels: np.ndarray, options: FitOptions, rows: np.ndarray | None = None
@@ -152,9 +168,11 @@ class TextClassifier(TextModel):
             weights = np.array([chosen.get(name, 1.0) for name in self.labels])
         return weights.astype("float32")[labels]
 
-    def measure(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
+    def measure(
+        self, labels: np.ndarray, predictions: np.ndarray, sample_weight: np.ndarray | None = None
+    ) -> dict[str, Any]:
         """The metrics of `tfdomain.metrics.classification`."""
-        return classification_metrics(labels, predictions, self.labels)
+        return classification_metrics(labels, predictions, self.labels, sample_weight)
 
     # What the model's folder and its SavedModel are made of.
 
@@ -208,8 +226,3 @@ class TextClassifier(TextModel):
             "score": tf.reduce_max(scores, axis=-1),
             "scores": scores,
         }
-
-
-def _is_class_numbers(values: np.ndarray, names: list[str]) -> bool:
-    # Whole numbers are class numbers, unless the classes are themselves named by numbers.
-    return values.dtype.kind in "iu" and not {str(value) for value in np.unique(values)} <= set(names)

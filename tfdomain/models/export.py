@@ -1,8 +1,10 @@
 """A model as a SavedModel that takes raw text and runs wherever TensorFlow and its text ops run."""
 
+import contextlib
+import errno
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -53,7 +55,7 @@ def export_model(model: TextModel, folder: str | os.PathLike) -> Path:
     if folder.exists() and not folder.is_dir():
         raise InputError("is a file", where=str(folder), mend="name a folder")
     version = folder / str(_next_version(folder))
-    with tempfile.TemporaryDirectory() as assets, whole_folder(version) as temporary:
+    with tempfile.TemporaryDirectory() as assets, whole_folder(version) as temporary, _as_os_errors():
         module = _ServedModel(model, Path(assets))
         tf.saved_model.save(module, str(temporary), signatures=module.signatures())
         _set_method_name(temporary, "classify", CLASSIFY_METHOD)
@@ -105,7 +107,8 @@ class _ServedModel(tf.Module):
             return {"embedding": tf.cast(pooled, tf.float32)}
 
         def classify(inputs):
-            features = {spec.name: tf.io.FixedLenFeature([], tf.string, default_value="") for spec in texts}
+            # No default: an example without its text is a client's mistake, not an empty text.
+            features = {spec.name: tf.io.FixedLenFeature([], tf.string) for spec in texts}
             parsed = tf.io.parse_example(inputs, features)
             scores = model.serve(tokenize(*(parsed[spec.name] for spec in texts)))["scores"]
             names = tf.constant(model.labels)[tf.newaxis]
@@ -117,6 +120,17 @@ class _ServedModel(tf.Module):
             "classify": tf.function(classify, input_signature=[tf.TensorSpec([None], tf.string, name="inputs")]),
         }
         return {name: function.get_concrete_function() for name, function in signatures.items()}
+
+
+@contextlib.contextmanager
+def _as_os_errors() -> Iterator[None]:
+    # TensorFlow's file system has errors of its own; `whole_folder` explains Python's.
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+    except tf.errors.PermissionDeniedError as error:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES)) from error
 
 
 def _next_version(folder: Path) -> int:

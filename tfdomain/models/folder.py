@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from tfdomain.encoders.checkpoints import load_encoder, read_tensors, save_checkpoint
 from tfdomain.encoders.tokenizer import Tokenizer
@@ -28,28 +28,35 @@ FORMAT_VERSION = 1
 TASKS: dict[str, type[TextModel]] = {"classification": TextClassifier}
 SIDECAR = "tfdomain.json"
 HEAD_FILE = "head.safetensors"
+RESTORE = "restore the file, or save the model again"
 
 
-def save_model(model: TextModel, folder: str | os.PathLike, notes: Mapping[str, Any] | None = None) -> None:
+def save_model(
+    model: TextModel, folder: str | os.PathLike, notes: Mapping[str, Any] | None = None, *, overwrite: bool = True
+) -> None:
     """Writes a model's folder, whole or not at all; one that stands there is replaced.
 
     Args:
         model: Any model of this package.
         folder: Where to.
-        notes: JSON values kept with the model, such as the fingerprint of its data.
+        notes: JSON values kept with the model beside those it has, such as the fingerprint of its data.
+        overwrite: Whether a model that stands there may be replaced.
 
     Raises:
         TfdomainError: The folder cannot be written.
-        InputError: The folder exists and is no model's.
+        InputError: The folder exists and is no model's, or may not be replaced.
     """
     folder = Path(folder)
+    if not overwrite and folder.exists():
+        raise InputError("exists", where=str(folder), mend="choose a new folder, or save with overwrite=True")
     if folder.exists() and not (folder / SIDECAR).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("exists and holds something else", where=str(folder), mend="choose a new folder")
     as_transformers = model.transformers_form()
     with whole_folder(folder) as temporary:
         if as_transformers is None:
             save_checkpoint(model.encoder, temporary)
-            save_file(_contiguous(model.head_tensors()), temporary / HEAD_FILE)
+            # As bytes: the library's own writing tells a full disk in an error of its own kind.
+            (temporary / HEAD_FILE).write_bytes(save(_contiguous(model.head_tensors())))
         else:
             save_checkpoint(
                 model.encoder,
@@ -66,7 +73,7 @@ def save_model(model: TextModel, folder: str | os.PathLike, notes: Mapping[str, 
                 "tfdomain_version": __version__,
                 "task": model.task,
                 "settings": model.settings(),
-                "notes": dict(notes or {}),
+                "notes": {**model.notes, **(notes or {})},
             },
         )
 
@@ -86,23 +93,15 @@ def load(folder: str | os.PathLike) -> TextModel:
             where=str(folder),
             mend="give a folder that `save` wrote; TextClassifier.from_pretrained takes a plain checkpoint",
         )
-    sidecar = read_json(folder / SIDECAR)
-    where = str(folder / SIDECAR)
-    version, task = sidecar.get("format_version"), sidecar.get("task")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise InputError(
-            f"format_version is {version!r}, and this release reads up to {FORMAT_VERSION}",
-            where=where,
-            mend="install a newer tfdomain",
-        )
-    if task not in TASKS:
-        raise InputError(f"task is {task!r}", where=where, mend=f"the tasks here are {', '.join(TASKS)}")
+    sidecar = _read_sidecar(folder / SIDECAR)
+    encoder, tokenizer = load_encoder(folder), Tokenizer.from_pretrained(folder)
     try:
-        model = TASKS[task](load_encoder(folder), Tokenizer.from_pretrained(folder), **sidecar["settings"])
-    except (KeyError, TypeError) as error:
-        raise InputError(f"does not describe a {task} model ({error})", where=where, mend="restore it") from error
+        model = TASKS[sidecar["task"]](encoder, tokenizer, **sidecar["settings"])
+    except (InputError, TypeError) as error:
+        problem = f"its settings do not make a {sidecar['task']} model ({error})"
+        raise InputError(problem, where=str(folder / SIDECAR), mend=RESTORE) from error
     model.set_head_tensors(_read_head(folder, model))
-    model.notes = sidecar.get("notes", {})
+    model.notes = sidecar["notes"]
     return model
 
 
@@ -122,24 +121,45 @@ def load_from(path: str | os.PathLike) -> TextModel:
     return load(path / "model")
 
 
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    sidecar = read_json(path)
+    if not isinstance(sidecar, dict):
+        raise InputError("holds no keys", where=str(path), mend=RESTORE)
+    version, task = sidecar.get("format_version"), sidecar.get("task")
+    if type(version) is not int or version < 1:
+        raise InputError(f"format_version is {version!r}, not a number from 1", where=str(path), mend=RESTORE)
+    if version > FORMAT_VERSION:
+        raise InputError(
+            f"format_version is {version}, and this release reads up to {FORMAT_VERSION}",
+            where=str(path),
+            mend="install a newer tfdomain",
+        )
+    if task not in TASKS:
+        raise InputError(f"task is {task!r}", where=str(path), mend=f"the tasks here are {', '.join(TASKS)}")
+    for key in ("settings", "notes"):
+        if not isinstance(sidecar.get(key), dict):
+            raise InputError(f"{key} is {sidecar.get(key)!r}, not an object", where=str(path), mend=RESTORE)
+    return sidecar
+
+
 def _read_head(folder: Path, model: TextModel) -> dict[str, np.ndarray]:
     form = model.transformers_form()
     path = folder / (HEAD_FILE if form is None else "model.safetensors")
     try:
         tensors = load_file(path) if form is None else read_tensors(folder)
     except (FileNotFoundError, SafetensorError) as error:
-        raise InputError(f"cannot be read ({error})", where=str(path), mend="save the model again") from None
+        raise InputError(f"cannot be read ({error})", where=str(path), mend=RESTORE) from None
     expected = model.head_tensors() if form is None else form["tensors"]
     read = {}
     for name, tensor in expected.items():
         if name not in tensors:
-            raise InputError(f"the tensor {name} is missing", where=str(path), mend="save the model again")
+            raise InputError(f"the tensor {name} is missing", where=str(path), mend=RESTORE)
         read[name] = tensors[name]
         if read[name].shape != tensor.shape:
             raise InputError(
                 f"{name} has the shape {list(read[name].shape)}, not {list(tensor.shape)}",
                 where=str(path),
-                mend="save the model again",
+                mend=RESTORE,
             )
     return read
 

@@ -84,10 +84,7 @@ def run_epochs(
     while state.epoch < num_epochs and not model.stop_training:
         epoch = state.epoch
         callbacks.on_epoch_begin(epoch)
-        for logs in _run_batches(model, source.epoch(epoch, state.batch), state):
-            callbacks.on_train_batch_end(state.batch - 1, logs)
-            if model.stop_training:
-                break
+        _run_batches(model, source.epoch(epoch, state.batch), state, callbacks)
         logs = {"loss": state.end_epoch()}
         if validate is not None:
             logs |= {f"val_{name}": value for name, value in validate().items()}
@@ -95,11 +92,14 @@ def run_epochs(
     callbacks.on_train_end(logs)
 
 
-def _run_batches(model, dataset, state):
+def _run_batches(
+    model: keras.Model, dataset: tf.data.Dataset, state: LoopState, callbacks: keras.callbacks.CallbackList
+) -> None:
     dataset = tf.distribute.get_strategy().experimental_distribute_dataset(dataset)
     train = model.make_train_function(dataset.element_spec)
     started = time.perf_counter()
     for batch in dataset:
+        callbacks.on_train_batch_begin(state.batch)
         totals = {name: float(value) for name, value in train(batch, tf.constant(state.step, tf.int64)).items()}
         ended = time.perf_counter()
         if not math.isfinite(totals["loss"]):
@@ -119,5 +119,7 @@ def _run_batches(model, dataset, state):
         }
         if hasattr(optimizer, "gradient_norm"):
             logs["gradient_norm"] = float(tf.convert_to_tensor(optimizer.gradient_norm.value))
-        yield logs
+        callbacks.on_train_batch_end(state.batch - 1, logs)
+        if model.stop_training:
+            return
         started = time.perf_counter()

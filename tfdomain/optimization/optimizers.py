@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from tfdomain.errors import InputError
+
 __all__ = ["SGD", "AdamW"]
 
 UNDECAYED = ("bias", "beta", "gamma", "norm")
@@ -28,6 +30,10 @@ class _GroupedOptimizer(keras.optimizers.Optimizer):
         rate_multipliers: Mapping[str, float] | None = None,
         name: str,
     ):
+        if weight_decay < 0:
+            raise InputError(f"weight_decay is {weight_decay}", mend="give 0 or more")
+        if clip_norm is not None and clip_norm <= 0:
+            raise InputError(f"clip_norm is {clip_norm}", mend="give a number above 0, or None to clip nothing")
         super().__init__(learning_rate=learning_rate, name=name)
         self.decay_rate, self.clip_norm = weight_decay, clip_norm
         self.undecayed, self.rate_multipliers = tuple(undecayed), dict(rate_multipliers or {})
