@@ -97,7 +97,10 @@ class _ServedModel(tf.Module):
         texts = [text, tf.TensorSpec([None], tf.string, name="text_pair")] if model.pairs else [text]
 
         def tokenize(*columns):
-            return model.tokenizer(*columns, max_length=model.max_length, split_special_tokens=True)
+            tokens = model.tokenizer(*columns, max_length=model.max_length, split_special_tokens=True)
+            # No rows have no first token either, and `cls` pooling takes it: they get a column of padding.
+            missing = tf.cast(tf.shape(tokens["token_ids"])[1] == 0, tf.int32)
+            return {name: tf.pad(values, [[0, 0], [0, missing]]) for name, values in tokens.items()}
 
         def serving_default(*columns):
             return model.serve(tokenize(*columns))

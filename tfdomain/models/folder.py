@@ -97,7 +97,7 @@ def load(folder: str | os.PathLike) -> TextModel:
     encoder, tokenizer = load_encoder(folder), Tokenizer.from_pretrained(folder)
     try:
         model = TASKS[sidecar["task"]](encoder, tokenizer, **sidecar["settings"])
-    except (InputError, TypeError) as error:
+    except (TypeError, ValueError) as error:
         problem = f"its settings do not make a {sidecar['task']} model ({error})"
         raise InputError(problem, where=str(folder / SIDECAR), mend=RESTORE) from error
     model.set_head_tensors(_read_head(folder, model))
