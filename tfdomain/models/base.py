@@ -92,7 +92,7 @@ class TextModel(keras.Model):
         self._uses_task_loss = True
         self._compile_again = functools.partial(super().compile, jit_compile=False)
         self._train_functions: dict[str, Callable] = {}
-        self._predict_function = None
+        self._predict_function: Callable | None = None
 
     @classmethod
     def from_pretrained(cls, encoder: str, *, max_length: int | None = None, dropout_rate: float | None = None, **head):
@@ -474,16 +474,17 @@ class TextModel(keras.Model):
             yield from batches
 
     def _labels_and_predictions(self, dataset, batch_size, verbose):
-        labels, predictions, weights = [], [self._no_predictions()], []
+        labels: list[np.ndarray] = []
+        predictions, weights = [self._no_predictions()], []
         for batch in self._batches_in_order(dataset, batch_size, verbose):
             if "labels" not in batch:
                 raise InputError("the data set holds no labels", where="x", mend="its elements are to be (text, label)")
             labels.append(batch["labels"].numpy())
             predictions.append(self.predict_batch(batch).numpy())
-            weights.append(batch["sample_weight"].numpy() if "sample_weight" in batch else None)
+            weights += [batch["sample_weight"].numpy()] if "sample_weight" in batch else []
         if not labels:
             raise InputError("the data set is empty", where="x", mend="give it examples")
-        weighted = None if weights[0] is None else np.concatenate(weights)
+        weighted = np.concatenate(weights) if weights else None
         return np.concatenate(labels), np.concatenate(predictions), weighted
 
     def _check_pairs(self, x):

@@ -44,6 +44,7 @@ class TextClassifier(TextModel):
     task = "classification"
     headline = ("accuracy", "macro_f1", "roc_auc", "log_loss")
     loss_metric = "log_loss"
+    labels: list[str]
 
     def __init__(
         self,

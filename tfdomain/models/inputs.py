@@ -170,7 +170,13 @@ def batches_of(
         if column is not None and (not column.ndim or len(column) != count):
             given = len(column) if column.ndim else "a single value"
             raise InputError(f"{given} for {count} texts", where=name, mend="give one a text")
-    shared = {"labels": labels, "sample_weight": weights, "rows": rows, "seed": seed, "shuffle": shuffle}
+    shared: dict[str, Any] = {
+        "labels": labels,
+        "sample_weight": weights,
+        "rows": rows,
+        "seed": seed,
+        "shuffle": shuffle,
+    }
     if isinstance(x, Mapping):
         return TokenArrays(x, batch_size=batch_size, **shared)
     texts, pairs = split_pair(x)
