@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
-from tfdomain.models.inputs import batches_of, explained_labels, split_pair, without_labels
+from tfdomain.models.datasets import explained_labels, without_labels
+from tfdomain.models.inputs import batches_of, split_pair
 
 TEXTS = ["my car is lost", "we paid", "", "the new house", "no money"]
 NAMES = ["bad", "good"]

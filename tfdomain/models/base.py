@@ -18,17 +18,15 @@ from tfdomain.encoders.special_tokens import SpecialToken
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.encoders.vocabulary import TokenizerSettings
 from tfdomain.errors import InputError
-from tfdomain.models.inputs import DatasetBatches, batches_of, count_rows, explained_labels, holds_pairs, without_labels
+from tfdomain.models import fitting, prediction
 from tfdomain.models.parameters import default_optimizer, trained_variables
-from tfdomain.optimization.loop import EpochSource, LoopState, run_epochs
-from tfdomain.optimization.progress import ProgressReport, with_bar
+from tfdomain.optimization.loop import EpochSource, LoopState
 from tfdomain.optimization.train_step import make_train_function
 
 __all__ = ["ENCODER_INPUTS", "TextModel", "encoder_inputs", "flat_figures"]
 
 DEFAULT_MAX_LENGTH = 128
 ENCODER_INPUTS = ("token_ids", "segment_ids", "padding_mask")
-OPTIMIZER_OPTIONS = ("learning_rate", "warmup_rate", "weight_decay", "optimizer", "clip_norm", "layer_decay")
 
 
 class TextModel(keras.Model):
@@ -36,9 +34,9 @@ class TextModel(keras.Model):
 
     A subclass gives `call`, `example_losses`, `encode_labels` and `measure`, and names its `task`
     and the `headline` metrics that are shown after each epoch, and the `loss_metric` that is its
-    loss on held-out examples. A task with classes has their names in `labels`. The model owns its train function:
-    one update is `train_replica`, the same under every `tf.distribute` strategy, and its dropout is
-    a function of (seed, step, replica, layer).
+    loss on held-out examples. A task with classes has their names in `labels`. The model owns its
+    train function: one update is `train_replica`, the same under every `tf.distribute` strategy,
+    and its dropout is a function of (seed, step, replica, layer).
 
     Args:
         encoder: Turns tokens into vectors.
@@ -88,10 +86,10 @@ class TextModel(keras.Model):
         self.notes: dict[str, Any] = {}
         self.options = FitOptions()
         self.loop_state = LoopState()
-        self._compiled_by_caller = self._has_callers_optimizer = False
-        self._uses_task_loss = True
+        self.compiled_by_caller = self.has_callers_optimizer = False
+        self.uses_task_loss = True
         self._compile_again = functools.partial(super().compile, jit_compile=False)
-        self._train_functions: dict[str, Callable] = {}
+        self._train_functions: dict[str, Any] = {}
         self._predict_function: Callable | None = None
 
     @classmethod
@@ -185,8 +183,8 @@ class TextModel(keras.Model):
         # In a partial Keras does not track the metrics a second time.
         self._compile_again = functools.partial(super().compile, loss=loss, metrics=metrics, **kwargs)
         self._compile_again(optimizer=optimizer or default_optimizer(self, self.options, 1))
-        self._compiled_by_caller, self._has_callers_optimizer = True, optimizer is not None
-        self._uses_task_loss = loss is None
+        self.compiled_by_caller, self.has_callers_optimizer = True, optimizer is not None
+        self.uses_task_loss = loss is None
 
     def fit(
         self,
@@ -223,65 +221,24 @@ class TextModel(keras.Model):
             TfdomainError: The loss is no longer a finite number.
         """
         chosen = validated(FitOptions, options, where="fit")
-        self._refuse_ignored(chosen)
+        fitting.refuse_contradictions(self, chosen)
         source = self.training_batches(x, y, sample_weight=sample_weight, options=chosen, shuffle=shuffle)
         self.prepare_training(chosen, source.num_batches)
         validate = None
         if validation_data is not None:
-            held_out = _held_out(validation_data)
+            held_out = fitting.held_out(validation_data)
 
             def validate():
                 figures = flat_figures(self.evaluate(**held_out))
-                if self._uses_task_loss and self.loss_metric in figures:
+                if self.uses_task_loss and self.loss_metric in figures:
                     figures["loss"] = figures[self.loss_metric]
                 return figures
 
         return self.fit_batches(source, validate=validate, callbacks=callbacks, verbose=verbose)
 
-    def training_batches(
-        self,
-        x: Any,
-        y: Any,
-        *,
-        options: FitOptions,
-        sample_weight: Any = None,
-        rows: np.ndarray | None = None,
-        shuffle: bool = True,
-        lengths_cache: Path | None = None,
-    ) -> EpochSource:
-        """The batches that `fit` trains on, of all rows or the given ones, with the options' class weights."""
-        labels = None if y is None else self.encode_labels(y)
-        is_dataset = isinstance(x, tf.data.Dataset)
-        if labels is None and not is_dataset:
-            raise InputError("no labels to train on", where="y", mend="give one a text")
-        if is_dataset and options.class_weights is not None:
-            mend = "give the data set a third part, the weight of each example"
-            raise InputError("a data set's classes are not counted", where="class_weights", mend=mend)
-        weights = sample_weight
-        by_class = None if labels is None else self.example_weights(labels, options, rows)
-        if by_class is not None:
-            # One weight too few must not be stretched over the others.
-            same_length = sample_weight is None or np.shape(sample_weight) == by_class.shape
-            weights = by_class * (1 if sample_weight is None else sample_weight) if same_length else sample_weight
-        source = batches_of(
-            x,
-            tokenizer=self.tokenizer,
-            max_length=self.max_length,
-            batch_size=options.batch_size,
-            labels=labels,
-            label_names=self.labels,
-            sample_weight=weights,
-            rows=rows,
-            seed=options.seed,
-            shuffle=shuffle,
-            lengths_cache=lengths_cache,
-        )
-        if isinstance(source, DatasetBatches) and not (source.has_labels and source.num_batches):
-            problem = "the data set holds no labels" if source.num_batches else "the data set is empty"
-            raise InputError(problem, where="x", mend="its elements are to be (text, label)")
-        self.pairs = self.pairs or bool(holds_pairs(x))
-        self._check_pairs(x)
-        return source
+    def training_batches(self, x: Any, y: Any, *, options: FitOptions, **more: Any) -> EpochSource:
+        """The batches that `fit` trains on; see `tfdomain.models.fitting`."""
+        return fitting.training_batches(self, x, y, options=options, **more)
 
     def prepare_training(self, options: FitOptions, num_batches: int) -> None:
         """Sets the options and, unless the caller compiled the model, its optimizer and schedule."""
@@ -292,49 +249,16 @@ class TextModel(keras.Model):
                 where="training.frozen_layers",
                 mend="choose fewer",
             )
-        if not self._has_callers_optimizer:
+        if not self.has_callers_optimizer:
             self._compile_again(optimizer=default_optimizer(self, options, num_batches))
         # They told of another training's data.
         self.notes = {}
         self.optimizer.build(trained_variables(self))
         self._train_functions = {}
 
-    def fit_batches(
-        self,
-        source: EpochSource,
-        *,
-        state: LoopState | None = None,
-        validate: Callable[[], dict[str, float]] | None = None,
-        callbacks: Sequence[keras.callbacks.Callback] = (),
-        verbose: str | int = "auto",
-    ) -> keras.callbacks.History:
-        """Trains a prepared model on a source of epochs, from `state` on.
-
-        `validate` gives the figures of the held-out rows after each epoch.
-        """
-        self.loop_state = state or LoopState()
-        epochs = self.options.epochs
-        progress = ProgressReport(
-            num_epochs=epochs,
-            num_batches=source.num_batches,
-            first_batch=self.loop_state.batch,
-            figures=["loss", "val_loss", *(f"val_{name}" for name in self.headline)],
-        )
-        callback_list = keras.callbacks.CallbackList(
-            [*callbacks, *([progress] if verbose else [])],
-            add_history=True,
-            model=self,
-            epochs=epochs,
-            steps=source.num_batches,
-            verbose=verbose,
-        )
-        state = self.loop_state
-        try:
-            with explained_labels(self.labels):
-                run_epochs(self, source, num_epochs=epochs, state=state, callbacks=callback_list, validate=validate)
-        finally:
-            progress.close()
-        return self.history
+    def fit_batches(self, source: EpochSource, **more: Any) -> keras.callbacks.History:
+        """Trains a prepared model on a source of epochs; see `tfdomain.models.fitting`."""
+        return fitting.fit_batches(self, source, **more)
 
     def make_train_function(self, batch_spec) -> Callable:
         """Compiles `train_replica` for batches of the given spec, once in a training."""
@@ -369,8 +293,8 @@ class TextModel(keras.Model):
     def replica_loss(self, batch, *, num_examples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """This replica's part of the batch's mean loss, float32 scalar."""
         inputs, labels, weights = encoder_inputs(batch), batch["labels"], batch.get("sample_weight")
-        outputs = self(inputs, training=True, dropout_seed=seed, logits=self._uses_task_loss)
-        if self._uses_task_loss:
+        outputs = self(inputs, training=True, dropout_seed=seed, logits=self.uses_task_loss)
+        if self.uses_task_loss:
             losses = self.example_losses(labels, outputs)
             return tf.reduce_sum(losses if weights is None else losses * weights) / num_examples
         mean = self.compute_loss(x=inputs, y=labels, y_pred=outputs, sample_weight=weights, training=True)
@@ -392,14 +316,7 @@ class TextModel(keras.Model):
         Raises:
             InputError: `x` holds something else than texts, or the model reads pairs and `x` has none.
         """
-        parts, row_ids = [self._no_predictions()], []
-        for batch in self._batches_in_order(without_labels(x), batch_size, verbose, rows):
-            parts.append(self.predict_batch(batch).numpy())
-            row_ids.append(batch["row_ids"].numpy() if "row_ids" in batch else [])
-        # Rows come grouped by length; a data set of the caller's comes in its own order.
-        order = np.argsort(np.concatenate([[], *row_ids]), kind="stable")
-        predictions = np.concatenate(parts)
-        return predictions[order] if len(order) else predictions
+        return prediction.predict(self, x, batch_size, verbose, rows)
 
     def evaluate(
         self, x: Any, y: Any = None, batch_size: int = 64, verbose: str | int = 0, *, sample_weight: Any = None
@@ -419,22 +336,7 @@ class TextModel(keras.Model):
         Raises:
             InputError: There are no examples or no labels, or a text or a label is wrong.
         """
-        if y is None and not isinstance(x, tf.data.Dataset):
-            raise InputError("no labels to compare with", where="y", mend="give one a text")
-        if y is None:
-            labels, predictions, weights = self._labels_and_predictions(x, batch_size, verbose)
-        else:
-            labels, weights = self.encode_labels(y), sample_weight
-            if isinstance(x, tf.data.Dataset) or not len(labels):
-                problem = "a data set comes with labels beside it" if len(labels) else "there are no examples"
-                raise InputError(problem, where="y", mend="give texts and a label for each")
-            for name, column in {"y": labels, "sample_weight": weights}.items():
-                if column is not None and len(column) != count_rows(x):
-                    problem = f"{len(column)} for {count_rows(x)} texts"
-                    raise InputError(problem, where=name, mend="give one a text")
-            predictions = self.predict(x, batch_size, verbose)
-        weights = None if weights is None else np.asarray(weights, "float32")
-        return self.measure(labels, predictions, weights) | self._caller_metrics(labels, predictions, weights)
+        return prediction.evaluate(self, x, y, batch_size, verbose, sample_weight)
 
     def predict_batch(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The predictions of one token batch, compiled once however long the texts are."""
@@ -442,6 +344,10 @@ class TextModel(keras.Model):
             spec = {name: tf.TensorSpec([None, None], tf.int32) for name in ENCODER_INPUTS}
             self._predict_function = tf.function(lambda inputs: self(inputs, training=False), input_signature=[spec])
         return self._predict_function(encoder_inputs(batch))
+
+    def no_predictions(self) -> np.ndarray:
+        """What `predict` gives for no text at all: float32 `[0, ...]`."""
+        return self.predict_batch(_sample_batch()).numpy()[:0]
 
     def save(self, folder: str | Path, *, overwrite: bool = True, **notes: Any) -> None:
         """Writes the model as a folder that `tfdomain.load` reads; see `tfdomain.models.folder`."""
@@ -454,82 +360,6 @@ class TextModel(keras.Model):
         from tfdomain.models.export import export_model
 
         return export_model(self, folder)
-
-    def _batches_in_order(self, x, batch_size, verbose, rows=None):
-        if rows is None and not isinstance(x, tf.data.Dataset) and not count_rows(x):
-            return
-        self._check_pairs(x)
-        source = batches_of(
-            x,
-            tokenizer=self.tokenizer,
-            max_length=self.max_length,
-            batch_size=batch_size,
-            label_names=self.labels,
-            rows=rows,
-        )
-        batches = source.epoch(0)
-        if verbose:
-            batches = with_bar(batches, num_batches=source.num_batches, title=self.name)
-        with explained_labels(self.labels):
-            yield from batches
-
-    def _labels_and_predictions(self, dataset, batch_size, verbose):
-        labels: list[np.ndarray] = []
-        predictions, weights = [self._no_predictions()], []
-        for batch in self._batches_in_order(dataset, batch_size, verbose):
-            if "labels" not in batch:
-                raise InputError("the data set holds no labels", where="x", mend="its elements are to be (text, label)")
-            labels.append(batch["labels"].numpy())
-            predictions.append(self.predict_batch(batch).numpy())
-            weights += [batch["sample_weight"].numpy()] if "sample_weight" in batch else []
-        if not labels:
-            raise InputError("the data set is empty", where="x", mend="give it examples")
-        weighted = np.concatenate(weights) if weights else None
-        return np.concatenate(labels), np.concatenate(predictions), weighted
-
-    def _check_pairs(self, x):
-        given = holds_pairs(x)
-        if given is None or given == self.pairs:
-            return
-        problem, mend = (
-            ("the model reads pairs of texts", "give a tuple of two lists")
-            if self.pairs
-            else ("the model reads single texts", "give a list of texts, or make the model with pairs=True")
-        )
-        raise InputError(problem, where="x", mend=mend)
-
-    def _refuse_ignored(self, options: FitOptions) -> None:
-        """What the caller compiled and what the caller asks of `fit` must not contradict."""
-        given = [name for name in OPTIMIZER_OPTIONS if name in options.model_fields_set]
-        if self._has_callers_optimizer and given:
-            raise InputError(
-                f"{given[0]} is given, but compile() chose the optimizer", where="fit", mend="leave one of them out"
-            )
-        if not self._uses_task_loss and options.label_smoothing:
-            raise InputError(
-                "label_smoothing is given, but compile() chose the loss", where="fit", mend="leave one of them out"
-            )
-
-    def _no_predictions(self) -> np.ndarray:
-        return self.predict_batch(_sample_batch()).numpy()[:0]
-
-    def _caller_metrics(self, labels, predictions, weights) -> dict[str, float]:
-        if not self._compiled_by_caller:
-            return {}
-        self.reset_metrics()
-        self.compute_metrics(None, labels, predictions, weights)
-        figures = {name: float(value) for name, value in self.get_metrics_result().items() if name != "loss"}
-        if not self._uses_task_loss:
-            figures["loss"] = float(self.compute_loss(None, labels, predictions, weights, training=False))
-        return figures
-
-
-def _held_out(validation_data: Any) -> dict[str, Any]:
-    if isinstance(validation_data, tf.data.Dataset):
-        return {"x": validation_data}
-    if not isinstance(validation_data, tuple) or len(validation_data) not in (2, 3):
-        raise InputError("is no (texts, labels)", where="validation_data", mend="give such a tuple, or a data set")
-    return dict(zip(("x", "y", "sample_weight"), validation_data, strict=False))
 
 
 def encoder_inputs(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

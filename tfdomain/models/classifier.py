@@ -15,7 +15,7 @@ from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.metrics.classification import classification_metrics
 from tfdomain.models.base import TextModel
-from tfdomain.models.inputs import are_numbers
+from tfdomain.models.datasets import are_numbers
 from tfdomain.models.pooling import POOLINGS, pool
 
 __all__ = ["TextClassifier"]
@@ -69,7 +69,7 @@ class TextClassifier(TextModel):
         if pooling not in POOLINGS:
             raise InputError(f"pooling is {pooling!r}", mend=f"choose {' or '.join(POOLINGS)}")
         self.labels, self.pooling = names, pooling
-        if pooling == "mean" and encoder.has_pooler:
+        if pooling == "mean" and encoder.pooler is not None:
             # It is kept for the folder's sake: no gradient reaches it.
             encoder.pooler.trainable = False
         self.dropout = StatelessDropout(

@@ -88,7 +88,7 @@ class _ServedModel(tf.Module):
         self.tokenizer = model.tokenizer
         # The graph does not read these: they are for people and clients that look into the folder.
         self.assets = []
-        for name, lines in {"labels.txt": model.labels, "vocab.txt": model.tokenizer.vocabulary}.items():
+        for name, lines in {"labels.txt": model.labels or (), "vocab.txt": model.tokenizer.vocabulary}.items():
             (assets / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
             self.assets.append(tf.saved_model.Asset(str(assets / name)))
 

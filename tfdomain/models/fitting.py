@@ -1,0 +1,127 @@
+"""What comes before and around a model's updates: its batches, its options, its callbacks."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdomain.config import FitOptions
+from tfdomain.errors import InputError
+from tfdomain.models.datasets import DatasetBatches, explained_labels
+from tfdomain.models.inputs import batches_of, holds_pairs
+from tfdomain.models.prediction import check_pairs
+from tfdomain.optimization.loop import EpochSource, LoopState, run_epochs
+from tfdomain.optimization.progress import ProgressReport
+
+__all__ = ["fit_batches", "held_out", "refuse_contradictions", "training_batches"]
+
+OPTIMIZER_OPTIONS = ("learning_rate", "warmup_rate", "weight_decay", "optimizer", "clip_norm", "layer_decay")
+
+
+def training_batches(
+    model,
+    x: Any,
+    y: Any,
+    *,
+    options: FitOptions,
+    sample_weight: Any = None,
+    rows: np.ndarray | None = None,
+    shuffle: bool = True,
+    lengths_cache: Path | None = None,
+) -> EpochSource:
+    """The batches that `fit` trains on, of all rows or the given ones, with the options' class weights."""
+    labels = None if y is None else model.encode_labels(y)
+    is_dataset = isinstance(x, tf.data.Dataset)
+    if labels is None and not is_dataset:
+        raise InputError("no labels to train on", where="y", mend="give one a text")
+    if is_dataset and options.class_weights is not None:
+        mend = "give the data set a third part, the weight of each example"
+        raise InputError("a data set's classes are not counted", where="class_weights", mend=mend)
+    weights = sample_weight
+    by_class = None if labels is None else model.example_weights(labels, options, rows)
+    if by_class is not None:
+        # One weight too few must not be stretched over the others.
+        same_length = sample_weight is None or np.shape(sample_weight) == by_class.shape
+        weights = by_class * (1 if sample_weight is None else sample_weight) if same_length else sample_weight
+    source = batches_of(
+        x,
+        tokenizer=model.tokenizer,
+        max_length=model.max_length,
+        batch_size=options.batch_size,
+        labels=labels,
+        label_names=model.labels,
+        sample_weight=weights,
+        rows=rows,
+        seed=options.seed,
+        shuffle=shuffle,
+        lengths_cache=lengths_cache,
+    )
+    if isinstance(source, DatasetBatches) and not (source.has_labels and source.num_batches):
+        problem = "the data set holds no labels" if source.num_batches else "the data set is empty"
+        raise InputError(problem, where="x", mend="its elements are to be (text, label)")
+    model.pairs = model.pairs or bool(holds_pairs(x))
+    check_pairs(model, x)
+    return source
+
+
+def fit_batches(
+    model,
+    source: EpochSource,
+    *,
+    state: LoopState | None = None,
+    validate: Callable[[], dict[str, float]] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+) -> keras.callbacks.History:
+    """Trains a prepared model on a source of epochs, from `state` on.
+
+    `validate` gives the figures of the held-out rows after each epoch.
+    """
+    model.loop_state = state or LoopState()
+    epochs = model.options.epochs
+    progress = ProgressReport(
+        num_epochs=epochs,
+        num_batches=source.num_batches,
+        first_batch=model.loop_state.batch,
+        figures=["loss", "val_loss", *(f"val_{name}" for name in model.headline)],
+    )
+    callback_list = keras.callbacks.CallbackList(
+        [*callbacks, *([progress] if verbose else [])],
+        add_history=True,
+        model=model,
+        epochs=epochs,
+        steps=source.num_batches,
+        verbose=verbose,
+    )
+    state = model.loop_state
+    try:
+        with explained_labels(model.labels):
+            run_epochs(model, source, num_epochs=epochs, state=state, callbacks=callback_list, validate=validate)
+    finally:
+        progress.close()
+    return model.history
+
+
+def refuse_contradictions(model, options: FitOptions) -> None:
+    """What the caller compiled and what the caller asks of `fit` must not contradict."""
+    given = [name for name in OPTIMIZER_OPTIONS if name in options.model_fields_set]
+    if model.has_callers_optimizer and given:
+        raise InputError(
+            f"{given[0]} is given, but compile() chose the optimizer", where="fit", mend="leave one of them out"
+        )
+    if not model.uses_task_loss and options.label_smoothing:
+        raise InputError(
+            "label_smoothing is given, but compile() chose the loss", where="fit", mend="leave one of them out"
+        )
+
+
+def held_out(validation_data: Any) -> dict[str, Any]:
+    """The arguments of `evaluate` that `validation_data` stands for."""
+    if isinstance(validation_data, tf.data.Dataset):
+        return {"x": validation_data}
+    if not isinstance(validation_data, tuple) or len(validation_data) not in (2, 3):
+        raise InputError("is no (texts, labels)", where="validation_data", mend="give such a tuple, or a data set")
+    return dict(zip(("x", "y", "sample_weight"), validation_data, strict=False))
