@@ -1,6 +1,6 @@
 """Test accuracy on banking77, all training rows, over several seeds; prints JSON.
 
-    python experiments/benchmarks/banking77_accuracy.py --seeds 0 1 2 --to runs/banking77
+python experiments/benchmarks/banking77_accuracy.py --seeds 0 1 2 --to runs/banking77
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """How long `tfdomain --help` and `import tfdomain` take: medians of several processes; prints JSON.
 
-    python experiments/benchmarks/start_up.py
+python experiments/benchmarks/start_up.py
 """
 
 import json
