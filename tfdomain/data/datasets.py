@@ -11,7 +11,7 @@ import yaml
 from tfdomain.data.names import near_names
 from tfdomain.errors import InputError
 
-__all__ = ["Dataset", "RemoteFile", "dataset", "list_datasets"]
+__all__ = ["Dataset", "RemoteFile", "dataset", "describe", "list_datasets"]
 
 RAW_ADDRESS = "https://raw.githubusercontent.com/"
 
@@ -82,6 +82,29 @@ def dataset(name: str) -> Dataset:
         mend = f"did you mean {' or '.join(near)}?" if near else f"the data sets are {', '.join(_datasets())}"
         raise InputError("no such data set", where=name, mend=mend)
     return _datasets()[name]
+
+
+def describe(name: str) -> list[tuple[str, str]]:
+    """All that is registered of a data set, as lines to print: (what it is, its value).
+
+    The keys are `name`, `about`, `task`, `languages`, `licence`, then one `origin` a repository (its address
+    at the commit), one `part` each (name and files), and one `file` each (name, `sha256`, and where it is
+    downloaded from).
+
+    Raises:
+        InputError: There is none of the name.
+    """
+    entry = dataset(name)
+    lines = [("name", name), ("about", entry.about), ("task", entry.task)]
+    lines += [("languages", ", ".join(entry.languages)), ("licence", entry.licence)]
+    lines += [("origin", address) for address in entry.origin.split(", ")]
+    for part, settings in entry.parts.items():
+        files = settings["file"]
+        lines.append(("part", f"{part} (of {files if isinstance(files, str) else ' and '.join(files)})"))
+    for file in entry.files:
+        source = file.url or "made from many files of its origin"
+        lines.append(("file", f"{file.name}  sha256 {file.sha256}  {source}"))
+    return lines
 
 
 @cache

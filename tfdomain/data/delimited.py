@@ -21,7 +21,8 @@ import pyarrow.csv
 from tfdomain.data import delimited_records as records
 from tfdomain.data.delimited_layout import Layout, find_layout, sound_bytes
 from tfdomain.data.faults import BROKEN_UTF8, Report
-from tfdomain.data.sources import BLOCK_BYTES, Block, read_blocks, unknown_column
+from tfdomain.data.rest import REST_COLUMN, distinct, fold
+from tfdomain.data.sources import BLOCK_BYTES, Advance, Block, check_columns, read_blocks
 from tfdomain.errors import InputError
 
 __all__ = ["read_delimited"]
@@ -36,6 +37,8 @@ def read_delimited(
     delimiter: str,
     zipped: bool,
     report: Report,
+    rest: bool = False,
+    advance: Advance | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Block]:
     """The sound rows of a CSV or TSV file, block by block.
@@ -47,30 +50,39 @@ def read_delimited(
             TSV, which need not quote, its quotes are ordinary characters.
         zipped: Whether the file is gzipped.
         report: Called with a kind of fault and the lines (from 1) of the rows that have it.
+        rest: Whether all other columns are read too, folded into one (`rest.fold`).
+        advance: Told of the bytes read.
         block_bytes: How much is read at once. A quoted field that has not closed after 16 blocks is a fault.
 
     Raises:
-        InputError: The file is empty, has no header, lacks a column, or has it twice.
+        InputError: The file cannot be read, is empty, has no header, lacks a column, or has it twice.
     """
-    blocks = read_blocks(path, zipped, block_bytes)
-    header, rest, line = _read_header(blocks, path, delimiter)
-    for name in columns:
-        if name not in header:
-            raise unknown_column(name, header, path)
-        if header.count(name) > 1:
-            problem = f"has {header.count(name)} columns named {name!r}"
-            raise InputError(problem, where=str(path), mend="rename them in the header")
+    blocks = read_blocks(path, zipped, block_bytes, advance=advance)
+    header, ahead, line = _read_header(blocks, path, delimiter)
+    check_columns(columns, header, path, mend="rename them in the header")
     fields = {name: header.index(name) for name in columns}
+    others = [(name, index) for index, name in enumerate(header) if rest and name not in fields]
+    names = distinct([name for name, _ in others])
+    # No name of the header's own holds a NUL: these cannot meet the wanted ones.
+    fields |= {f"\x00{name}": index for name, (_, index) in zip(names, others, strict=True)}
     parser = _Parser(fields, len(header), delimiter, report, block_bytes)
+    for block in _parse_blocks(blocks, ahead, line, parser):
+        if rest:
+            folded = [block.columns.pop(f"\x00{name}").to_pylist() for name in names]
+            block.columns[REST_COLUMN] = fold(names, folded, len(block.line_numbers))
+        yield block
+
+
+def _parse_blocks(blocks: Iterator[bytes], ahead: bytes, line: int, parser: "_Parser") -> Iterator[Block]:
     for block in blocks:
-        data = rest + block
+        data = ahead + block
         parsed, used, lines = parser.parse(data, line, last=False)
-        rest, line = data[used:], line + lines
+        ahead, line = data[used:], line + lines
         yield parsed
-    while rest:
-        data = rest.removesuffix(b"\n") + b"\n"
+    while ahead:
+        data = ahead.removesuffix(b"\n") + b"\n"
         parsed, used, lines = parser.parse(data, line, last=True)
-        rest, line = data[used:], line + lines
+        ahead, line = data[used:], line + lines
         yield parsed
 
 

@@ -57,8 +57,13 @@ class Faults:
         first += lines[: SHOWN_LINES - len(first)]
         self.kept += [Fault(file, line, problem) for line in lines[: KEPT_FAULTS - len(self.kept)]]
 
-    def error(self, files: list[Path]) -> InputError:
-        """The refusal that lists every kind of fault with its first lines and how often it occurs."""
+    def error(self, files: list[Path], skip_mend: str | None) -> InputError:
+        """The refusal that lists every kind of fault with its first lines and how often it occurs.
+
+        Args:
+            files: The files that the faults are of.
+            skip_mend: What to do to leave such rows out; None where no row would be left.
+        """
         parts, named = [], None
         by_place = sorted((file, lines, problem) for (file, problem), lines in self._first_lines.items())
         for file, lines, problem in by_place[:SHOWN_KINDS]:
@@ -67,7 +72,8 @@ class Faults:
             named = file
         if len(self.counts) > SHOWN_KINDS:
             parts.append(f"{len(self.counts) - SHOWN_KINDS} more kinds of fault")
-        return InputError("; ".join(parts), mend="mend the rows, or set `data.on_bad_row: skip` to leave them out")
+        mend = "no row is left: mend them" if skip_mend is None else f"mend the rows, or {skip_mend} to leave them out"
+        return InputError("; ".join(parts), mend=mend)
 
     def to_json(self) -> dict[str, Any]:
         """A form for JSON; `from_json` takes it back."""

@@ -4,6 +4,7 @@ Reference: RFC 8259 (https://www.rfc-editor.org/rfc/rfc8259), one value a line.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 
 from tfdomain.data.faults import BROKEN_UTF8, Report
-from tfdomain.data.sources import BLOCK_BYTES, Block, read_blocks, unknown_column
+from tfdomain.data.rest import REST_COLUMN, as_json
+from tfdomain.data.sources import BLOCK_BYTES, Advance, Block, read_blocks, unknown_column
 
 __all__ = ["read_json_lines"]
 
 MALFORMED = "malformed JSON"
 NOT_AN_OBJECT = "not a JSON object"
+HALF_A_PAIR = "holds half of a surrogate pair, which is no character"
 
 
 class _Number(str):
@@ -33,6 +36,9 @@ def read_json_lines(
     others: list[str],
     zipped: bool,
     report: Report,
+    rest: bool = False,
+    may_be_empty: bool = False,
+    advance: Advance | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Block]:
     """The sound rows of a JSON Lines file, block by block.
@@ -44,33 +50,37 @@ def read_json_lines(
             writes them. Null, or a key that an object lacks, comes as null.
         zipped: Whether the file is gzipped.
         report: Called with a kind of fault and the lines (from 1) of the rows that have it.
+        rest: Whether each object's other keys are read too, as one JSON object (`rest.REST_COLUMN`).
+        may_be_empty: Whether a file without a byte is one without rows.
+        advance: Told of the bytes read.
         block_bytes: How much is read at once.
 
     Raises:
-        InputError: The file is empty, or no object of its first block has one of the keys.
+        InputError: The file cannot be read, is empty, or no object of its first block has one of the keys.
     """
-    parser = _Parser(texts, others, report)
-    rest, line = b"", 1
-    for block in read_blocks(path, zipped, block_bytes):
-        *lines, rest = (rest + block).split(b"\n")
+    parser = _Parser(texts, others, report, rest)
+    ahead, line = b"", 1
+    for block in read_blocks(path, zipped, block_bytes, advance=advance, may_be_empty=may_be_empty):
+        *lines, ahead = (ahead + block).split(b"\n")
         if lines:
             yield parser.parse(lines, line)
             parser.check_keys(path)
         line += len(lines)
-    yield parser.parse([rest], line)
+    yield parser.parse([ahead], line)
     parser.check_keys(path)
 
 
 class _Parser:
     """Turns lines into columns and remembers which keys it has met."""
 
-    def __init__(self, texts: list[str], others: list[str], report: Report):
-        self.texts, self.others, self.report = frozenset(texts), others, report
+    def __init__(self, texts: list[str], others: list[str], report: Report, rest: bool):
+        self.texts, self.report, self.rest = frozenset(texts), report, rest
         self.columns = list(dict.fromkeys([*texts, *others]))
         self.unmet, self.met = set(self.columns), dict[str, None]()
 
     def parse(self, lines: list[bytes], first: int) -> Block:
-        values: dict[str, list[str | None]] = {name: [] for name in self.columns}
+        names = [*self.columns, *([REST_COLUMN] if self.rest else [])]
+        values: dict[str, list[str | None]] = {name: [] for name in names}
         numbers = []
         for number, line in enumerate(lines, first):
             if not line.strip(b" \t\r"):
@@ -107,6 +117,15 @@ class _Parser:
             if isinstance(cell, _Fault):
                 return f"the value of {name!r} {cell}"
             row.append(cell)
+        if self.rest:
+            try:
+                rest = as_json(_plain({name: each for name, each in value.items() if name not in self.columns}))
+                rest.encode("utf-8")
+            except UnicodeEncodeError:
+                return f"a value {HALF_A_PAIR}"
+            except RecursionError:
+                return MALFORMED
+            row.append(rest)
         return row
 
 
@@ -121,7 +140,7 @@ def _cell(value: Any, only_text: bool) -> str | _Fault | None:
         try:
             value.encode("utf-8")
         except UnicodeEncodeError:
-            return _Fault("holds half of a surrogate pair, which is no character")
+            return _Fault(HALF_A_PAIR)
         return value
     if value is None:
         return None
@@ -129,6 +148,19 @@ def _cell(value: Any, only_text: bool) -> str | _Fault | None:
         return str(value) if isinstance(value, _Number) else str(value).lower()
     kinds = {_Number: "a number", bool: "a boolean", list: "a list", dict: "an object"}
     return _Fault(f"is {kinds[type(value)]}, not a string")
+
+
+def _plain(value: Any) -> Any:
+    """A decoded value with its numbers as Python's; one that Python cannot hold stays text."""
+    if isinstance(value, _Number):
+        try:
+            number = float(value) if set(value) & set(".eE") else int(value)
+        except ValueError:
+            return str(value)
+        return number if isinstance(number, int) or math.isfinite(number) else str(value)
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def _refuse_constant(name: str) -> None:

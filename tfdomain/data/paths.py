@@ -1,5 +1,6 @@
 """From what an experiment file says about its data to the files themselves."""
 
+import contextlib
 import glob
 import os
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from tfdomain.data.cache import cache_dir
 from tfdomain.data.datasets import list_datasets
 from tfdomain.data.names import near_names
+from tfdomain.data.sources import explained_reading
 from tfdomain.errors import InputError
 
 __all__ = ["data_dir", "find_files"]
@@ -50,14 +52,17 @@ def find_files(
 def _find(text: str, roots: list[Path]) -> list[Path]:
     path = Path(text).expanduser()
     candidates = [path] if path.is_absolute() else [root / path for root in roots]
-    for candidate in candidates:
-        if candidate.is_file():
-            return [candidate]
-        if _WILDCARDS & set(text):
-            files = [Path(match) for match in sorted(glob.glob(str(candidate), recursive=True))]
-            files = [match for match in files if match.is_file()]
-            if files:
-                return files
+    # Only what was given is a pattern: a root's own name may hold brackets.
+    patterns = [str(path)] if path.is_absolute() else [os.path.join(glob.escape(str(root)), path) for root in roots]
+    for candidate, pattern in zip(candidates, patterns, strict=True):
+        with explained_reading(candidate):
+            if candidate.is_file():
+                return [candidate]
+            if _WILDCARDS & set(text):
+                files = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
+                files = [match for match in files if match.is_file()]
+                if files:
+                    return files
     raise _not_found(text, candidates)
 
 
@@ -69,7 +74,8 @@ def _not_found(text: str, candidates: list[Path]) -> InputError:
     places = " or ".join(dict.fromkeys(str(candidate.parent) for candidate in candidates))
     near: list[str] = []
     for candidate in candidates:
-        if candidate.parent.is_dir():
+        # A folder that may not be listed has no near names to tell.
+        with contextlib.suppress(OSError):
             near += near_names(candidate.name, [entry.name for entry in candidate.parent.iterdir()])
     folder = Path(text).parts[0]
     if near:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tfdomain.data.datasets import Dataset, RemoteFile, dataset, list_datasets
+from tfdomain.data.datasets import Dataset, RemoteFile, dataset, describe, list_datasets
 from tfdomain.data.paths import data_dir
 from tfdomain.data.registry_parsers import PARSERS
 from tfdomain.errors import InputError, TfdomainError
 from tfdomain.files import whole_file
 
-__all__ = ["fetch", "list_datasets", "load"]
+__all__ = ["describe", "fetch", "list_datasets", "load"]
 
 TIMEOUT_SECONDS = 30
 
@@ -93,15 +93,14 @@ def _download(entry: Dataset, file: RemoteFile) -> bytes:
         mend = f"put it into {data_dir() / entry.name}"
         raise TfdomainError(problem, where=f"{entry.name}/{file.name}", mend=mend)
     import pooch
-    import requests
 
     pooch.get_logger().setLevel(logging.WARNING)
     downloader = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS)
     with tempfile.TemporaryDirectory(prefix="tfdomain-") as folder:
         try:
             path = pooch.retrieve(file.url, f"sha256:{file.sha256}", fname="file", path=folder, downloader=downloader)
-        except (requests.RequestException, ValueError, OSError) as error:
-            # pooch tells of a wrong hash by a ValueError.
+        except (ValueError, OSError) as error:
+            # pooch tells of a wrong hash by a ValueError; the errors of its HTTP client are OSErrors.
             reason = "its sha256 is not the registered one" if isinstance(error, ValueError) else type(error).__name__
             mend = f"try again, or put the file into {data_dir() / entry.name}"
             raise TfdomainError(f"cannot be downloaded ({reason})", where=file.url, mend=mend) from error

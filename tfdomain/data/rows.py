@@ -1,7 +1,7 @@
 """The rows of a data set: read once from its files, then mapped from an Arrow cache.
 
 The cache is keyed by the content of the files and by how they are read, so an edited file is read
-anew and a copied one is not. Memory stays constant however many rows there are.
+anew and a copied one is not.
 """
 
 import bisect
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfdomain.data.faults import Fault, Faults, line_unit
+from tfdomain.data.rest import REST_COLUMN
 from tfdomain.data.rows_cache import LINE_COLUMN, cached_rows
 from tfdomain.data.values import as_text_array, fingerprint
 from tfdomain.errors import InputError
@@ -27,8 +28,11 @@ def read_rows(
     texts: Sequence[str],
     label: str | None = None,
     extra: Sequence[str] = (),
+    rest: bool = False,
     on_bad_row: Literal["refuse", "skip"] = "refuse",
+    skip_mend: str = "set `data.on_bad_row: skip`",
     require_text: bool = True,
+    require_rows: bool = True,
     cache_dir: Path | None = None,
 ) -> "Rows":
     """Reads CSV, TSV, JSON Lines or Parquet files, told apart by their endings.
@@ -41,14 +45,17 @@ def read_rows(
         texts: One text column, or two for pairs.
         label: The label column; None leaves labels unread.
         extra: Further columns to keep.
+        rest: Whether each row's other columns are kept too, as `Rows.rest`.
         on_bad_row: `"refuse"` raises when any row has a fault; `"skip"` leaves such rows out.
+        skip_mend: How the caller's user asks for `"skip"`, for the message that refuses.
         require_text: Whether a text that is empty or all spaces is a fault.
+        require_rows: Whether a file without rows is refused.
         cache_dir: The folder of the cache; None: `cache.cache_dir()`.
 
     Raises:
         InputError: An unknown ending, a file that cannot be read as its ending says, a column that is not
             there, no rows, or faulty rows when they are refused (their line numbers and counts are named).
-        TfdomainError: The cache cannot be written (a full disk, say).
+        TfdomainError: The cache cannot be read or written (a full disk, say).
     """
     if on_bad_row not in ("refuse", "skip"):
         raise InputError(f"is {on_bad_row!r}", where="data.on_bad_row", mend="choose refuse or skip")
@@ -65,8 +72,11 @@ def read_rows(
         texts=list(texts),
         label=label,
         extra=[name for name in dict.fromkeys(extra) if name not in (*texts, label)],
+        rest=rest,
         require_text=require_text,
+        require_rows=require_rows,
         refuse=on_bad_row == "refuse",
+        skip_mend=skip_mend,
         folder=cache_dir,
     )
     return Rows(
@@ -86,6 +96,8 @@ class Rows:
 
     Attributes:
         table: A `pyarrow.Table`; the text columns and the label column are strings.
+        rest: Strings `[num_rows]`, each row's columns that were not asked for by name, as a JSON object;
+            None unless `read_rows` was told to keep them.
         files: The files that the rows came from, in order.
         file_hashes: The SHA-256 of each file.
         fingerprint: A SHA-256 that is equal for equal rows read in the same way.
@@ -107,7 +119,8 @@ class Rows:
     ):
         faults = faults or Faults()
         self._lines = table.column(LINE_COLUMN) if files else None
-        self.table = table.drop_columns([LINE_COLUMN]) if files else table
+        self.rest = table.column(REST_COLUMN) if REST_COLUMN in table.column_names else None
+        self.table = table.drop_columns([name for name in table.column_names if name in (LINE_COLUMN, REST_COLUMN)])
         self.text_columns, self.label_column = text_columns, label_column
         self.fingerprint = fingerprint
         self.files, self.file_hashes = list(files), list(file_hashes)

@@ -17,13 +17,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfdomain.data.cache import cache_dir, sweep
+from tfdomain.data.cache import cache_dir, explained_cache, sweep
 from tfdomain.data.delimited import read_delimited
 from tfdomain.data.faults import Faults, Report
 from tfdomain.data.json_lines import read_json_lines
 from tfdomain.data.parquet import read_parquet
-from tfdomain.data.sources import Block, file_format
-from tfdomain.errors import InputError
+from tfdomain.data.progress import bar
+from tfdomain.data.rest import REST_COLUMN
+from tfdomain.data.sources import Advance, Block, explained_reading, file_format
+from tfdomain.errors import InputError, TfdomainError
 from tfdomain.files import hash_file, read_json, whole_file, write_json
 
 __all__ = ["LINE_COLUMN", "cached_rows"]
@@ -39,25 +41,28 @@ def cached_rows(
     texts: list[str],
     label: str | None,
     extra: list[str],
+    rest: bool,
     require_text: bool,
+    require_rows: bool,
     refuse: bool,
+    skip_mend: str,
     folder: Path | None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The rows of `files`, memory mapped, and the summary of their reading; read first if need be."""
-    reading = _Reading(files, texts, label, extra, require_text)
-    folder = (cache_dir() if folder is None else Path(folder)) / "rows"
-    key = reading.key()
-    target = folder / f"{key}.arrow"
-    entry = _open(target)
-    if entry is None:
-        sweep(folder)
-        reading.write(target, refuse)
+    reading = _Reading(files, texts, label, extra, rest, require_text, require_rows)
+    folder = cache_dir() if folder is None else Path(folder)
+    target = folder / "rows" / f"{reading.key()}.arrow"
+    with explained_cache(folder):
         entry = _open(target)
         if entry is None:
-            raise InputError("vanished while it was read", where=str(target), mend="run it again")
+            sweep(target.parent)
+            reading.write(target, refuse, skip_mend)
+            entry = _open(target)
+    if entry is None:
+        raise TfdomainError("vanished while it was read", where=str(target), mend="run it again")
     faults = Faults.from_json(entry[1]["faults"])
     if refuse and faults.count:
-        raise faults.error(files)
+        raise faults.error(files, skip_mend)
     return entry
 
 
@@ -76,14 +81,24 @@ def _open(target: Path) -> tuple[pa.Table, dict[str, Any]] | None:
 class _Reading:
     """One way of reading some files: what to take from them and what to refuse."""
 
-    def __init__(self, files: list[Path], texts: list[str], label: str | None, extra: list[str], require_text: bool):
-        self.files, self.texts, self.label, self.extra = files, texts, label, extra
-        self.require_text = require_text
+    def __init__(
+        self,
+        files: list[Path],
+        texts: list[str],
+        label: str | None,
+        extra: list[str],
+        rest: bool,
+        require_text: bool,
+        require_rows: bool,
+    ):
+        self.files, self.texts, self.label, self.extra, self.rest = files, texts, label, extra, rest
+        self.require_text, self.require_rows = require_text, require_rows
         self.formats = [file_format(file) for file in files]
+        self.sha256, self.num_bytes = [], 0
         for file in files:
-            if not file.is_file():
-                raise InputError("no such file", where=str(file), mend="check the path")
-        self.sha256 = [hash_file(file) for file in files]
+            with explained_reading(file):
+                self.sha256.append(hash_file(file))
+                self.num_bytes += file.stat().st_size
 
     def key(self) -> str:
         """A SHA-256 over the files' content and everything that decides what is made of it."""
@@ -94,30 +109,35 @@ class _Reading:
             self.texts,
             self.label,
             self.extra,
+            self.rest,
             self.require_text,
+            self.require_rows,
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def write(self, target: Path, refuse: bool) -> None:
+    def write(self, target: Path, refuse: bool, skip_mend: str) -> None:
         """Reads the files into the entry at `target`; nothing is there unless all of it is."""
         faults, file_rows = Faults(), []
         with ExitStack() as stack:
+            advance = stack.enter_context(bar("reading", total=self.num_bytes, in_bytes=True))
             sink = stack.enter_context(whole_file(target, "wb"))
             writer = schema = None
             for index, file in enumerate(self.files):
                 num_rows = 0
-                for batch in self._batches(index, partial(faults.add, index)):
+                for batch in self._batches(index, partial(faults.add, index), advance):
                     if writer is None:
                         schema = batch.schema
                         writer = stack.enter_context(pa.ipc.new_file(sink, schema))
                     self._check_types(batch.schema, schema, file)
                     writer.write_batch(batch)
                     num_rows += batch.num_rows
-                if not num_rows and not any(at == index for at, _ in faults.counts):
+                if self.require_rows and not num_rows and not any(at == index for at, _ in faults.counts):
                     raise InputError("has no rows", where=str(file), mend="give a file with rows")
                 file_rows.append(num_rows)
             if faults.count and (refuse or not sum(file_rows)):
-                raise faults.error(self.files)
+                raise faults.error(self.files, skip_mend if refuse else None)
+            if writer is None:
+                stack.enter_context(pa.ipc.new_file(sink, self._schema()))
         summary = {
             "fingerprint": target.stem,
             "sha256": self.sha256,
@@ -126,8 +146,14 @@ class _Reading:
         }
         write_json(target.with_suffix(".json"), summary)
 
-    def _batches(self, index: int, report: Report) -> Iterator[pa.RecordBatch]:
-        for block in self._blocks(index, report):
+    def _schema(self) -> pa.Schema:
+        """The columns of a cache without rows, whose types no row decides."""
+        columns = [*self.texts, *([self.label] if self.label is not None else []), *self.extra]
+        names = [*columns, *([REST_COLUMN] if self.rest else [])]
+        return pa.schema([*((name, pa.string()) for name in names), (LINE_COLUMN, pa.int64())])
+
+    def _batches(self, index: int, report: Report, advance: Advance) -> Iterator[pa.RecordBatch]:
+        for block in self._blocks(index, report, advance):
             sound = self._sound(block, report)
             columns = block.columns | {LINE_COLUMN: pa.array(block.line_numbers)}
             batch = pa.RecordBatch.from_pydict(columns)
@@ -135,16 +161,18 @@ class _Reading:
             if batch.num_rows:
                 yield batch
 
-    def _blocks(self, index: int, report: Report) -> Iterator[Block]:
+    def _blocks(self, index: int, report: Report, advance: Advance) -> Iterator[Block]:
         file, (kind, zipped) = self.files[index], self.formats[index]
         others = [*([self.label] if self.label is not None else []), *self.extra]
         if kind == "parquet":
-            return read_parquet(file, texts=self.texts, label=self.label, extra=self.extra)
+            columns: dict[str, Any] = {"texts": self.texts, "label": self.label, "extra": self.extra}
+            return read_parquet(file, **columns, rest=self.rest, advance=advance)
+        shared: dict[str, Any] = {"zipped": zipped, "report": report, "rest": self.rest, "advance": advance}
         if kind == "jsonl":
-            return read_json_lines(file, texts=self.texts, others=others, zipped=zipped, report=report)
+            may_be_empty = not self.require_rows
+            return read_json_lines(file, texts=self.texts, others=others, may_be_empty=may_be_empty, **shared)
         delimiter = {"csv": ",", "tsv": "\t"}[kind]
-        columns = [*self.texts, *others]
-        return read_delimited(file, columns=columns, delimiter=delimiter, zipped=zipped, report=report)
+        return read_delimited(file, columns=[*self.texts, *others], delimiter=delimiter, **shared)
 
     def _sound(self, block: Block, report: Report) -> np.ndarray:
         sound = np.ones(len(block.line_numbers), bool)

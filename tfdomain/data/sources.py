@@ -1,9 +1,10 @@
 """Files as plain bytes: what their endings mean, gzip undone, other encodings told apart from UTF-8."""
 
 import gzip
+import os
 import zlib
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,7 +14,16 @@ import pyarrow as pa
 from tfdomain.data.names import near_names
 from tfdomain.errors import InputError
 
-__all__ = ["FORMATS", "Block", "file_format", "read_blocks", "unknown_column"]
+__all__ = [
+    "FORMATS",
+    "Advance",
+    "Block",
+    "check_columns",
+    "explained_reading",
+    "file_format",
+    "read_blocks",
+    "unknown_column",
+]
 
 # Larger ones are slower: what numpy finds in a block then no longer fits the processor's cache.
 BLOCK_BYTES = 2 << 20
@@ -27,6 +37,9 @@ FORMATS = {
     ".pq": "parquet",
 }
 """The format of a file by its ending; all but Parquet may be followed by `.gz`."""
+
+Advance = Callable[[int], object]
+"""What a reader calls with the bytes of its file that it has read since the last call."""
 
 _ENCODING_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _GZIP_MARK = b"\x1f\x8b"
@@ -56,20 +69,67 @@ def file_format(path: Path) -> tuple[str, bool]:
     return kind, zipped
 
 
-def read_blocks(path: Path, zipped: bool, size: int = BLOCK_BYTES) -> Iterator[bytes]:
+def read_blocks(
+    path: Path, zipped: bool, size: int = BLOCK_BYTES, *, advance: Advance | None = None, may_be_empty: bool = False
+) -> Iterator[bytes]:
     """The bytes of a text file in blocks, without its UTF-8 byte order mark.
 
+    Args:
+        path: The file.
+        zipped: Whether it is gzipped.
+        size: Bytes of a block, unzipped.
+        advance: Told of the bytes read, as they stand on the disk.
+        may_be_empty: Whether a file without a byte has no blocks instead of being refused.
+
     Raises:
-        InputError: The file is empty, is cut short (gzip), or is evidently not UTF-8 text.
+        InputError: The file cannot be opened, is empty, is cut short (gzip), or is evidently not UTF-8 text.
     """
-    with open(path, "rb") as raw, gzip.GzipFile(fileobj=raw) if zipped else nullcontext(raw) as file:
-        block = _read(file, size, path)
-        if not block:
+    with (
+        explained_reading(path),
+        open(path, "rb") as raw,
+        gzip.GzipFile(fileobj=raw) if zipped else nullcontext(raw) as file,
+    ):
+        block, position = _read(file, size, path), 0
+        if not block and not may_be_empty:
             raise InputError("is empty", where=str(path), mend="give a file with rows")
         _check_encoding(block, path)
-        yield block.removeprefix(b"\xef\xbb\xbf")
-        while block := _read(file, size, path):
+        block = block.removeprefix(b"\xef\xbb\xbf")
+        while block:
             yield block
+            if advance is not None:
+                advance(raw.tell() - position)
+                position = raw.tell()
+            block = _read(file, size, path)
+
+
+@contextmanager
+def explained_reading(path: Path) -> Iterator[None]:
+    """Turns the failure to open or read `path` within the block into one line.
+
+    Raises:
+        InputError: The file is missing, is a folder, may not be read, or its disk fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        kinds: dict[type[OSError], tuple[str, str]] = {
+            FileNotFoundError: ("no such file", "check the path"),
+            NotADirectoryError: ("no such file", "check the path"),
+            IsADirectoryError: ("is a folder, not a file", "name the files in it"),
+            PermissionError: ("may not be read (permission denied)", "ask for the right to read it (`chmod`)"),
+        }
+        reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
+        problem, mend = kinds.get(type(error), (f"cannot be read ({reason})", "check its disk, or copy it again"))
+        raise InputError(problem, where=str(path), mend=mend) from error
+
+
+def check_columns(wanted: list[str], names: list[str], path: Path, *, mend: str) -> None:
+    """Refuses a file that lacks one of the wanted columns, or has it twice."""
+    for name in wanted:
+        if name not in names:
+            raise unknown_column(name, names, path)
+        if names.count(name) > 1:
+            raise InputError(f"has {names.count(name)} columns named {name!r}", where=str(path), mend=mend)
 
 
 def unknown_column(name: str, names: list[str], path: Path) -> InputError:

@@ -105,7 +105,11 @@ def _cast(column: pa.ChunkedArray, name: str, numbers: bool) -> pa.ChunkedArray:
     kind = column.type
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
     if is_number and numbers:
-        return pa.chunked_array([as_label_text(column.combine_chunks())], pa.string())
+        labels = as_label_text(column.combine_chunks())
+        if labels.null_count:
+            row = labels.is_null().index(True).as_py()
+            raise InputError("is missing", where=f"{name}[{row}]", mend="give every row a value, or leave the row out")
+        return pa.chunked_array([labels], pa.string())
     if not (pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_binary(kind)):
         raise InputError(f"holds {kind}, not text", where=name, mend="give strings")
     # In slices: a chunk of large strings may hold more than the 2 GiB that a chunk of strings can.
