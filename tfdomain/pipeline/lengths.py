@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdomain.data.cache import sweep
+from tfdomain.data.cache import explained_cache, sweep
+from tfdomain.data.progress import bar
 from tfdomain.data.values import TextColumn
 from tfdomain.files import whole_file
 
@@ -35,31 +36,46 @@ def token_lengths(
         tokenizer: Its `lengths(texts, pairs, max_length)` counts, its `fingerprint` tells it from others.
         max_length: The most tokens that a row may have.
         content: Gives a fingerprint of the columns.
-        folder: Where the lengths are kept, as `lengths/<key>.npy`; None: nowhere.
+        folder: Where the lengths are kept, as `lengths/<key>.npy`; None: nowhere. A counting that is kept
+            shows a bar on a terminal; others are parts of something that has one of its own.
 
     Returns:
         int32 `[m]`.
+
+    Raises:
+        TfdomainError: The folder cannot be read or written.
     """
     if folder is None:
-        return _count(columns, rows, tokenizer, max_length)
+        return _count(columns, rows, tokenizer, max_length, lambda count: None)
     key = hashlib.sha256(f"1 {content()} {tokenizer.fingerprint} {max_length}".encode()).hexdigest()
     target = Path(folder) / "lengths" / f"{key}.npy"
-    lengths = _load(target, len(columns[0]))
+    num_rows = len(columns[0])
+    with explained_cache(folder):
+        lengths = _load(target, num_rows)
     if lengths is None:
-        lengths = _count(columns, np.arange(len(columns[0])), tokenizer, max_length)
-        sweep(target.parent)
-        with whole_file(target, "wb") as file:
-            np.save(file, lengths, allow_pickle=False)
+        with bar("counting tokens", total=num_rows) as advance:
+            lengths = _count(columns, np.arange(num_rows), tokenizer, max_length, advance)
+        with explained_cache(folder):
+            sweep(target.parent)
+            with whole_file(target, "wb") as file:
+                np.save(file, lengths, allow_pickle=False)
     return lengths[rows]
 
 
-def _count(columns: list[TextColumn], rows: np.ndarray, tokenizer: Any, max_length: int) -> np.ndarray:
+def _count(
+    columns: list[TextColumn],
+    rows: np.ndarray,
+    tokenizer: Any,
+    max_length: int,
+    advance: Callable[[int], object],
+) -> np.ndarray:
     lengths = np.empty(len(rows), np.int32)
     for start in range(0, len(rows), CHUNK_ROWS):
         chunk = slice(start, start + CHUNK_ROWS)
         texts = [tf.constant(column.take(rows[chunk]), tf.string) for column in columns]
         pairs = texts[1] if len(texts) == 2 else None
         lengths[chunk] = np.asarray(tokenizer.lengths(texts[0], pairs, max_length=max_length))
+        advance(len(rows[chunk]))
     return lengths
 
 

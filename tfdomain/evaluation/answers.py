@@ -1,0 +1,123 @@
+"""The rows that `predict_file` writes: the source's own columns, the answers beside them, in three formats."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tfdomain.data.rest import as_json
+from tfdomain.data.rows import Rows
+from tfdomain.errors import InputError
+
+__all__ = ["ANSWERS", "WRITERS", "Columns", "find_columns"]
+
+ANSWERS = ("label", "score", "scores")
+ROWS_AT_ONCE = 65_536
+INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The source's columns, and what they are called in the target.
+
+    Attributes:
+        rows: The source.
+        names: The source's name of each column to the target's: the texts, then the others.
+        types: The Arrow type of each in a Parquet target, by the target's name.
+    """
+
+    rows: Rows
+    names: dict[str, str]
+    types: dict[str, pa.DataType]
+
+    def read(self, start: int, count: int) -> list[dict[str, Any]]:
+        """Some rows by the target's names; a key that a row of JSON Lines lacks is not there."""
+        texts = [column.slice(start, count).to_pylist() for column in self.rows.texts]
+        rest = _rest(self.rows, start, count)
+        text_names = [self.names[name] for name in self.rows.text_columns]
+        return [
+            dict(zip(text_names, values, strict=True)) | {self.names[name]: value for name, value in others.items()}
+            for values, others in zip(zip(*texts, strict=True), rest, strict=True)
+        ]
+
+
+def find_columns(rows: Rows, *, typed: bool) -> Columns:
+    """Looks through the source for its columns, and for the types of their values where these are needed.
+
+    Args:
+        rows: Read with `rest=True`.
+        typed: Whether the types are wanted. A column of integers, of numbers or of booleans alone keeps its
+            type; all others become strings, what is no string as JSON.
+    """
+    kinds: dict[str, set[type]] = {}
+    for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+        for row in _rest(rows, start, ROWS_AT_ONCE):
+            for name, value in row.items():
+                found = kinds.setdefault(name, set())
+                if typed:
+                    found.add(str if isinstance(value, int) and value not in INT64 else type(value))
+    taken = {*rows.text_columns, *kinds, *ANSWERS}
+    names = {}
+    for name in [*rows.text_columns, *kinds]:
+        names[name] = name
+        while names[name] in ANSWERS or (names[name] != name and names[name] in taken):
+            names[name] = f"source_{names[name]}"
+        taken.add(names[name])
+    types = {names[name]: pa.string() for name in rows.text_columns}
+    return Columns(rows, names, types | {names[name]: _arrow_type(found) for name, found in kinds.items()})
+
+
+def _rest(rows: Rows, start: int, count: int) -> list[dict[str, Any]]:
+    if rows.rest is None:
+        raise InputError("were read without their other columns", where="rows", mend="read them with rest=True")
+    return [json.loads(text) for text in rows.rest.slice(start, count).to_pylist()]
+
+
+def _arrow_type(kinds: set[type]) -> pa.DataType:
+    kinds = kinds - {type(None)}
+    for choice, kind in (({bool}, pa.bool_()), ({int}, pa.int64()), ({int, float}, pa.float64())):
+        if kinds and kinds <= choice:
+            return kind
+    return pa.string()
+
+
+def _as_field(value: Any) -> str | None:
+    """A value as the text of a CSV field or of a column of strings."""
+    return value if value is None or isinstance(value, str) else as_json(value)
+
+
+Writer = Callable[[IO, Iterator[list[dict[str, Any]]], Columns, Sequence[str]], None]
+
+
+def _write_json_lines(
+    file: IO, chunks: Iterable[list[dict[str, Any]]], columns: Columns, labels: Sequence[str]
+) -> None:
+    for chunk in chunks:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in chunk)
+
+
+def _write_csv(file: IO, chunks: Iterable[list[dict[str, Any]]], columns: Columns, labels: Sequence[str]) -> None:
+    writer = csv.DictWriter(file, [*columns.names.values(), *ANSWERS], lineterminator="\n")
+    writer.writeheader()
+    for chunk in chunks:
+        writer.writerows({name: _as_field(value) for name, value in row.items()} for row in chunk)
+
+
+def _write_parquet(file: IO, chunks: Iterable[list[dict[str, Any]]], columns: Columns, labels: Sequence[str]) -> None:
+    scores = pa.struct([pa.field(name, pa.float32()) for name in labels])
+    types = columns.types | {"label": pa.string(), "score": pa.float32(), "scores": scores}
+    texts = [name for name, kind in columns.types.items() if pa.types.is_string(kind)]
+    schema = pa.schema(list(types.items()))
+    with pq.ParquetWriter(file, schema) as writer:
+        for chunk in chunks:
+            for row in chunk:
+                row |= {name: _as_field(row[name]) for name in texts if name in row}
+            writer.write_table(pa.Table.from_pylist(chunk, schema=schema))
+
+
+WRITERS: dict[str, Writer] = {".jsonl": _write_json_lines, ".csv": _write_csv, ".parquet": _write_parquet}
+"""What writes a target, by its ending."""
