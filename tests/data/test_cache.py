@@ -1,7 +1,12 @@
+import errno
 import os
 import time
 
-from tfdomain.data.cache import cache_dir, sweep
+import pytest
+
+from tfdomain.data.cache import cache_dir, explained_cache, sweep
+from tfdomain.data.rows import read_rows
+from tfdomain.errors import InputError, TfdomainError
 
 
 def test_the_variable_names_the_folder(tmp_path, monkeypatch):
@@ -21,3 +26,25 @@ def test_only_old_temporary_files_are_swept(tmp_path):
     assert sweep(tmp_path) == [old]
     assert sorted(tmp_path.iterdir()) == [fresh, entry]
     assert sweep(tmp_path / "missing") == []
+
+
+def test_a_folder_that_cannot_be_used_names_the_variable(tmp_path, monkeypatch):
+    source = tmp_path / "a.csv"
+    source.write_text("text\nx\n")
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("TFDOMAIN_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.raises(TfdomainError, match=r"the cache cannot be used .* set TFDOMAIN_CACHE_DIR to") as caught:
+        read_rows([source], texts=["text"])
+    assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
+
+
+def test_what_failed_in_a_cache_decides_the_mend(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDOMAIN_CACHE_DIR", str(tmp_path))
+    full = pytest.raises(TfdomainError, match=r"no space left on device.*free some space, or set TFDOMAIN_CACHE_DIR")
+    with full, explained_cache(tmp_path):
+        raise OSError(errno.ENOSPC, "full")
+    with pytest.raises(TfdomainError, match="TMPDIR"), explained_cache(tmp_path / "other"):
+        raise PermissionError(errno.EACCES, "denied")
+    with pytest.raises(InputError, match=r"^a mistake$"), explained_cache(tmp_path):
+        raise InputError("a mistake")

@@ -59,3 +59,14 @@ def test_what_is_missing_is_named_with_where_and_what_instead(folders, value, wo
     assert words in message
     if value == "trian.csv":
         assert f"no such file in {own} or {shared}" in message
+
+
+def test_a_root_whose_name_looks_like_a_glob(tmp_path, monkeypatch):
+    root = tmp_path / "run [1]*"
+    (root / "shards").mkdir(parents=True)
+    (root / "shards" / "a.csv").write_text("text\n")
+    monkeypatch.setenv("TFDOMAIN_DATA_DIR", str(tmp_path / "none"))
+    assert find_files("shards/*.csv", relative_to=root) == [root / "shards" / "a.csv"]
+    assert find_files("**/*.csv", relative_to=root) == [root / "shards" / "a.csv"]
+    monkeypatch.setenv("TFDOMAIN_DATA_DIR", str(root))
+    assert find_files("shards/?.csv") == [root / "shards" / "a.csv"]

@@ -10,7 +10,7 @@ import pytest
 
 from tfdomain.data import datasets
 from tfdomain.data.datasets import RemoteFile, dataset, list_datasets
-from tfdomain.data.registry import fetch, load
+from tfdomain.data.registry import describe, fetch, load
 from tfdomain.errors import InputError, TfdomainError
 
 # Rows of every part as counted by hand-written readers of the sources, not by the parsers under test.
@@ -192,3 +192,19 @@ def test_real_entities_stand_where_they_are_said_to(data_dir):
     for row in questions:
         for answer in row["answers"]:
             assert row["context"][answer["start"] :].startswith(answer["text"])
+
+
+def test_a_data_set_is_described_line_by_line():
+    lines = describe("banking77")
+    assert [key for key, _ in lines[:6]] == ["name", "about", "task", "languages", "licence", "origin"]
+    values = dict(lines)
+    entry = dataset("banking77")
+    assert values["licence"] == entry.licence
+    assert values["origin"] == entry.origin
+    assert [value.split()[0] for key, value in lines if key == "part"] == list(entry.parts)
+    files = [value for key, value in lines if key == "file"]
+    assert files == [f"{file.name}  sha256 {file.sha256}  {file.url}" for file in entry.files]
+    assert all("\n" not in value for _, value in lines)
+    assert "made from many files" in dict(describe("legal_tos"))["file"]
+    with pytest.raises(InputError, match="did you mean banking77"):
+        describe("bankin77")

@@ -1,4 +1,6 @@
+import contextlib
 import csv
+import datetime
 import gzip
 import io
 import json
@@ -16,7 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfdomain.data import parquet, rows_cache
 from tfdomain.data.rows import Rows, read_rows
+from tfdomain.data.sources import explained_reading
 from tfdomain.errors import InputError
 
 RECORDS = [("plain", "1"), ('said "hi", and\nleft', "2"), (" spaced\u2028text\u0085 ", "007"), ("我们\t来了", "x")]
@@ -32,6 +36,7 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def write_format(folder: Path, ending: str, records) -> Path:
+    folder.mkdir(exist_ok=True)
     path = folder / f"rows{ending}"
     if ending.startswith(".parquet"):
         texts, labels = zip(*records, strict=True)
@@ -226,8 +231,6 @@ def test_the_second_reading_maps_the_cache(tmp_path, monkeypatch):
     path = write(tmp_path / "a.csv", "text,label\nx,1\n")
     first = read(path, tmp_path / "cache")
 
-    from tfdomain.data import rows_cache
-
     def read_again(*_, **__):
         raise AssertionError("the file was read again")
 
@@ -357,3 +360,110 @@ def test_arguments_that_contradict(tmp_path, arguments):
 def test_data_is_read_without_tensorflow():
     code = "import sys, tfdomain.data.rows, tfdomain.data.registry; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_files_that_cannot_be_opened(tmp_path, monkeypatch, ending):
+    assert "no such file; check the path" in refusal(tmp_path / f"none{ending}", tmp_path / "cache")
+    folder = tmp_path / f"folder{ending}"
+    folder.mkdir()
+    assert "is a folder, not a file" in refusal(folder, tmp_path / "cache")
+    path = write_format(tmp_path, ending, RECORDS)
+    # As root every file may be read: the refusal of the system is played.
+    original = open
+
+    def denied(name, *arguments, **named):
+        if str(name) == str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(name, *arguments, **named)
+
+    monkeypatch.setattr("builtins.open", denied)
+    assert "may not be read (permission denied)" in refusal(path, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_disk_that_fails_while_a_file_is_read(tmp_path):
+    refused = pytest.raises(InputError, match=r"a.csv: cannot be read \(input/output error\); check its disk")
+    with refused, explained_reading(tmp_path / "a.csv"):
+        raise OSError(5, "Input/output error")
+
+
+def test_a_wanted_parquet_column_that_is_there_twice(tmp_path):
+    path = tmp_path / "a.parquet"
+    columns = [pa.array(["a"]), pa.array(["b"]), pa.array(["c"])]
+    pq.write_table(pa.Table.from_arrays(columns, names=["text", "label", "text"]), path)
+    assert "has 2 columns named 'text'; rename them" in refusal(path, tmp_path / "cache")
+    rows = read(path, tmp_path / "cache", texts=["label"], label=None, rest=True)
+    assert json.loads(rows.rest[0].as_py()) == {"text": "a", "text_2": "c"}
+
+
+def test_float_labels_do_not_hang_on_the_rows_around_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "BATCH_ROWS", 2)
+    path = tmp_path / "a.parquet"
+    labels = [1.0, 2.0, 1.0, float("nan"), 2.5, 1.0]
+    pq.write_table(pa.table({"text": ["a"] * 6, "label": labels}), path)
+    rows = read(path, tmp_path / "cache", on_bad_row="skip")
+    assert rows.labels.to_pylist() == ["1", "2", "1", "2.5", "1"]
+    assert [fault.line for fault in rows.skipped] == [4]
+
+
+@pytest.mark.parametrize("tail", ["", '4,a 5" pipe,,\n'], ids=["block", "record-by-record"])
+def test_the_rest_of_a_csv_is_kept_by_name(tmp_path, tail):
+    path = write(tmp_path / "a.csv", 'id,text,n,n\n1,x,"a, b",é\n2,y,,\n3\n' + tail)
+    rows = read(path, tmp_path / "cache", label=None, rest=True, on_bad_row="skip")
+    kept = [json.loads(text) for text in rows.rest.to_pylist()]
+    assert kept[:2] == [{"id": "1", "n": "a, b", "n_2": "é"}, {"id": "2", "n": "", "n_2": ""}]
+    assert kept[2:] == ([{"id": "4", "n": "", "n_2": ""}] if tail else [])
+    assert rows.table.column_names == ["text"]
+    assert read(path, tmp_path / "cache", label=None, on_bad_row="skip").rest is None
+
+
+def test_the_rest_of_json_lines_has_each_rows_own_keys(tmp_path):
+    lines = ['{"text": "a", "label": 1, "id": 5}', '{"id": 1e999, "label": 2, "text": "b", "x": [1.0, {"y": null}]}']
+    path = write(tmp_path / "a.jsonl", "\n".join([*lines, '{"text": "c", "label": 3, "z": "\\ud800"}']))
+    rows = read(path, tmp_path / "cache", rest=True, on_bad_row="skip")
+    assert [json.loads(text) for text in rows.rest.to_pylist()] == [{"id": 5}, {"id": "1e999", "x": [1.0, {"y": None}]}]
+    assert "half of a surrogate pair" in rows.skipped[0].problem
+
+
+def test_the_rest_of_parquet_comes_as_json(tmp_path):
+    path = tmp_path / "a.parquet"
+    day, columns = datetime.date(2024, 2, 29), {"text": ["a"], "n": [7], "x": [float("inf")], "b": [b"\xff"]}
+    pq.write_table(pa.table(columns | {"day": [day], "tags": [["u", "v"]]}), path)
+    rows = read(path, tmp_path / "cache", label=None, rest=True)
+    expected = {"n": 7, "x": None, "b": "/w==", "day": "2024-02-29", "tags": ["u", "v"]}
+    assert json.loads(rows.rest[0].as_py()) == expected
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.csv", "text,label\n"), ("a.jsonl", ""), ("a.jsonl", "\n")])
+def test_a_file_without_rows_where_it_is_allowed(tmp_path, name, content):
+    path = write(tmp_path / name, content)
+    rows = read(path, tmp_path / "cache", require_rows=False, rest=True)
+    assert rows.num_rows == len(rows.rest) == 0
+    assert rows.texts[0].to_pylist() == rows.labels.to_pylist() == []
+    assert re.search("has no rows|is empty", refusal(path, tmp_path / "cache"))
+
+
+def test_the_mend_is_the_callers(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\nshort\n")
+    assert refusal(path, tmp_path, skip_mend="pass --skip").endswith(
+        "; mend the rows, or pass --skip to leave them out"
+    )
+    assert refusal(path, tmp_path, on_bad_row="skip").endswith("; no row is left: mend them")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".jsonl", ".parquet"])
+def test_all_bytes_of_the_files_are_told_of(tmp_path, monkeypatch, ending):
+    told = []
+
+    @contextlib.contextmanager
+    def counting_bar(title, *, total, in_bytes):
+        told.append((title, total, in_bytes))
+        yield told.append
+
+    monkeypatch.setattr(rows_cache, "bar", counting_bar)
+    paths = [write_format(tmp_path, ending, RECORDS), write_format(tmp_path / "b", ending, RECORDS * 500)]
+    read_rows(paths, texts=["text"], cache_dir=tmp_path / "cache")
+    total = sum(path.stat().st_size for path in paths)
+    assert told[0] == ("reading", total, True)
+    assert sum(told[1:]) == pytest.approx(total, abs=2)

@@ -1,3 +1,4 @@
+import contextlib
 import re
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tfdomain.data.rows import read_rows
-from tfdomain.errors import InputError
+from tfdomain.errors import InputError, TfdomainError
+from tfdomain.pipeline import lengths as pipeline_lengths
 from tfdomain.pipeline.batches import TokenBatches
 
 WORDS = re.findall(
@@ -178,3 +180,29 @@ def test_arguments_out_of_range(tokenizer, arguments, words):
 def test_a_first_batch_beyond_the_epoch(tokenizer):
     with pytest.raises(InputError, match="first_batch: is 14; choose 0 to 13"):
         TokenBatches(TEXTS, tokenizer=tokenizer, batch_size=8).epoch(0, first_batch=14)
+
+
+def test_lengths_that_are_kept_are_counted_at_once_with_a_bar(tokenizer, tmp_path, monkeypatch):
+    told = []
+
+    @contextlib.contextmanager
+    def counting_bar(title, *, total):
+        told.append(total)
+        yield told.append
+
+    monkeypatch.setattr(pipeline_lengths, "bar", counting_bar)
+    monkeypatch.setattr(pipeline_lengths, "CHUNK_ROWS", 40)
+    TokenBatches(TEXTS, tokenizer=tokenizer, lengths_cache=tmp_path)
+    assert told == [101, 40, 40, 21]
+    assert tokenizer.num_measured == 101
+    # Neither what was kept, nor what is part of something else, shows one.
+    TokenBatches(TEXTS, tokenizer=tokenizer, lengths_cache=tmp_path)
+    list(TokenBatches(TEXTS, tokenizer=tokenizer, batch_size=50).epoch(0))
+    assert len(told) == 4
+
+
+def test_a_folder_for_lengths_that_cannot_be_used(tokenizer, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("TFDOMAIN_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(TfdomainError, match=r"the cache cannot be used \(.*\); set TFDOMAIN_CACHE_DIR to"):
+        TokenBatches(TEXTS, tokenizer=tokenizer, lengths_cache=tmp_path / "file")
