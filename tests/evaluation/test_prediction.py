@@ -97,6 +97,27 @@ def test_numbers_of_parquet_stay_numbers(model, tmp_path, folders):
     assert table["x"].to_pylist() == [0.5, None, 1.0, None, 2.0]
 
 
+def test_no_value_of_json_is_rounded_in_parquet(model, tmp_path, folders):
+    values = {
+        "long": [2**62, 1, None],
+        "mixed": [2**60 + 1, 0.5, 1],
+        "number": [1, 0.5, 2],
+        "huge": [2**70, 1, 2],
+        "sure": [True, None, False],
+        "any": [True, 1, "x"],
+    }
+    rows = [{"text": "we paid"} | dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.parquet"
+    source.write_text("\n".join(map(json.dumps, rows)))
+    predict_file(model, [source], target)
+    written = pq.read_table(target)
+    assert {name: written[name].to_pylist() for name in values} == values | {
+        "mixed": [str(2**60 + 1), "0.5", "1"],
+        "huge": [str(2**70), "1", "2"],
+        "any": ["true", "1", "x"],
+    }
+
+
 def test_a_text_column_may_have_an_answers_name(model, tmp_path, folders):
     source = write_csv(tmp_path / "in.csv", ["label"], [["we paid"]])
     predict_file(model, [source], tmp_path / "out.jsonl", texts=["label"])

@@ -18,6 +18,7 @@ __all__ = ["ANSWERS", "WRITERS", "Columns", "find_columns"]
 ANSWERS = ("label", "score", "scores")
 ROWS_AT_ONCE = 65_536
 INT64 = range(-(2**63), 2**63)
+EXACT_IN_FLOAT64 = range(-(2**53), 2**53 + 1)
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,13 @@ def find_columns(rows: Rows, *, typed: bool) -> Columns:
         typed: Whether the types are wanted. A column of integers, of numbers or of booleans alone keeps its
             type; all others become strings, what is no string as JSON.
     """
-    kinds: dict[str, set[type]] = {}
+    kinds: dict[str, set[str]] = {}
     for start in range(0, rows.num_rows, ROWS_AT_ONCE):
         for row in _rest(rows, start, ROWS_AT_ONCE):
             for name, value in row.items():
                 found = kinds.setdefault(name, set())
                 if typed:
-                    found.add(str if isinstance(value, int) and value not in INT64 else type(value))
+                    found.add(_kind(value))
     taken = {*rows.text_columns, *kinds, *ANSWERS}
     names = {}
     for name in [*rows.text_columns, *kinds]:
@@ -77,11 +78,18 @@ def _rest(rows: Rows, start: int, count: int) -> list[dict[str, Any]]:
     return [json.loads(text) for text in rows.rest.slice(start, count).to_pylist()]
 
 
-def _arrow_type(kinds: set[type]) -> pa.DataType:
-    kinds = kinds - {type(None)}
-    for choice, kind in (({bool}, pa.bool_()), ({int}, pa.int64()), ({int, float}, pa.float64())):
+def _kind(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "int" if value in EXACT_IN_FLOAT64 else "long" if value in INT64 else "other"
+    return {bool: "bool", float: "float", type(None): "null"}.get(type(value), "other")
+
+
+def _arrow_type(kinds: set[str]) -> pa.DataType:
+    kinds = kinds - {"null"}
+    choices = [({"bool"}, pa.bool_()), ({"int", "long"}, pa.int64()), ({"int", "float"}, pa.float64())]
+    for choice, arrow_type in choices:
         if kinds and kinds <= choice:
-            return kind
+            return arrow_type
     return pa.string()
 
 
