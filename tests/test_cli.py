@@ -117,7 +117,10 @@ def test_export(inside, capsys):
         (["train", "tiny.yaml", "--set", "encoder=nowhere", "--run-dir", "new"], r"nowhere"),
         (["train", "tiny.yaml", "--set", "data.train=none.csv", "--run-dir", "new"], r"none\.csv"),
         (["train", "tiny.yaml", "--set", "data.text=raeson", "--run-dir", "new"], r"raeson.*reason"),
-        (["train", "tiny.yaml", "--set", "max_length=4000", "--run-dir", "new"], r"max_length is 4000; choose 3 to 64"),
+        (
+            ["train", "tiny.yaml", "--set", "max_length=4000", "--run-dir", "new"],
+            r"max_length: is 4000; choose 3 to 64",
+        ),
         (["train", "tiny.yaml", "--set", "training.frozen_layers=9", "--run-dir", "new"], r"frozen_layers.*fewer"),
         (["evaluate", "runs/none", "--data", "test.csv"], r"runs/none: no such folder"),
         (["evaluate", ".", "--data", "test.csv"], r"holds no trained model"),
@@ -159,6 +162,27 @@ def test_unseen_label_is_named_with_its_row(inside, capsys):
     (inside / "new_label.csv").write_text("reason,status\nmy car,default\nwe paid,repayed\n")
     line = fails(capsys, "evaluate", "runs/tiny", "--data", "new_label.csv")
     assert re.search(r"new_label.csv: line 3: label 'repayed' was never seen in training; did you mean 'repaid'", line)
+
+
+@pytest.mark.parametrize("names", [["1", "2", "3", "5"], ["01", "1", "10"]])
+def test_labels_that_are_numbers(inside, capsys, names):
+    rows = [(f"we paid {'money ' * place}", name) for place, name in enumerate(names) for _ in range(6)]
+    for file, chosen in {"numbers.csv": rows, "some.csv": rows[6:12]}.items():
+        with open(inside / file, "w", newline="") as opened:
+            csv.writer(opened).writerows([("reason", "status"), *chosen])
+    folder = f"runs/numbers-{len(names)}"
+    settings = ["--set", "data.train=numbers.csv", "--set", "data.test=some.csv"]
+    assert run("train", "tiny.yaml", "--run-dir", folder, *settings) == 0
+    measured = json.loads((inside / folder / "metrics.json").read_text())["test"]
+    assert {name: one["support"] for name, one in measured["per_class"].items() if one["support"]} == {names[1]: 6}
+    capsys.readouterr()
+    assert run("evaluate", folder, "--data", "some.csv", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["per_class"] == measured["per_class"]
+
+
+def test_usage_errors_are_one_line(inside, capsys):
+    assert "Missing argument 'FILE'" in fails(capsys, "train")
+    assert "No such option: --frob" in fails(capsys, "train", "tiny.yaml", "--frob")
 
 
 def test_debug_shows_the_traceback(inside):

@@ -1,8 +1,10 @@
 """The command line: it parses, calls and prints; what it calls is in the package."""
 
+import io
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -22,6 +24,9 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The registry of public data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+
+# What typer raises for a wrong option or argument; it has no public name of its own.
+UsageError: Any = typer.BadParameter.__mro__[1]
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a model's.")]
 
@@ -97,13 +102,15 @@ def predict(
     source: Annotated[list[str], typer.Option("--input", metavar="FILE", help="Rows to classify.")],
     target: Annotated[Path, typer.Option("--output", metavar="FILE", help="What to write: .jsonl, .csv or .parquet.")],
     text: Annotated[list[str] | None, typer.Option("--text", help="The text column; twice for pairs.")] = None,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave rows with faults out.")] = False,
 ):
     """Write a trained model's answer for each row of a file."""
     model, files = _model_and_files(run, source)
     from tfdomain.evaluation.prediction import predict_file
 
-    count = predict_file(model, files, target, texts=text)
-    print(f"{count} rows written to {target}")
+    written = predict_file(model, files, target, texts=text, on_bad_row="skip" if skip_bad_rows else "refuse")
+    skipped = f", {written.num_skipped} with faults skipped" if written.num_skipped else ""
+    print(f"{written.num_rows} rows written to {target}{skipped}")
 
 
 @app.command()
@@ -144,13 +151,19 @@ def serve(
 
 
 @data_app.command("list")
-def list_data():
+def list_data(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Tell all of one data set.")] = None,
+):
     """List the data sets that are known, with their licences."""
     from rich.console import Console
     from rich.table import Table
 
-    from tfdomain.data.registry import list_datasets
+    from tfdomain.data.registry import describe, list_datasets
 
+    if name is not None:
+        for key, value in describe(name):
+            print(f"{key:10} {value}")
+        return
     table = Table("name", "task", "language", "licence", "what", box=None, pad_edge=False)
     for one in list_datasets():
         table.add_row(one.name, one.task, ", ".join(one.languages), one.licence, one.about)
@@ -180,22 +193,37 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command line; an error is one line on stderr, exit code 2 where it is the user's mistake."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a label should not cost the run that printed it.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app([one for one in arguments if one != "--debug"])
+        code = app([one for one in arguments if one != "--debug"], standalone_mode=False)
     except TfdomainError as error:
-        if debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+        _fail(str(error), error.exit_code, debug)
+    except UsageError as error:
+        if not arguments:
+            error.show()
+            raise SystemExit(2) from None
+        _fail(f"{error.format_message()}; see --help", 2, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; train goes on with --resume", 130, debug)
+    except BrokenPipeError:
+        # The reader of our output has seen enough: `| head` is no error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except Exception as error:
-        if debug:
-            raise
         line = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"error: {line[:500]} (a fault of tfdomain; --debug shows where)", file=sys.stderr)
-        raise SystemExit(1) from None
+        _fail(f"{line[:500]} (a fault of tfdomain; --debug shows where)", 1, debug)
+    else:
+        raise SystemExit(code or 0)
+
+
+def _fail(line: str, code: int, debug: bool) -> NoReturn:
+    if debug:
+        raise
+    print(f"error: {line}", file=sys.stderr)
+    raise SystemExit(code) from None
 
 
 if __name__ == "__main__":

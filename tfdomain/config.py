@@ -27,6 +27,15 @@ Section = TypeVar("Section", bound=BaseModel)
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _refuse_booleans(cls, values):
+        # Python would take yes and no for 1 and 0, and no key here is a switch.
+        for key, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, bool):
+                raise ValueError(f"{key} is {value}, which says nothing here; a word like yes or no needs quotes")
+        return values
+
 
 class Data(_Section):
     """Which files are read, and which of their columns.
@@ -84,18 +93,28 @@ class FitOptions(_Section):
         seed: Of the order of rows, the dropout, the head's first weights and the split.
     """
 
-    epochs: Annotated[int, Field(ge=1)] = 3
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    epochs: Annotated[int, Field(ge=1, strict=True)] = 3
+    batch_size: Annotated[int, Field(ge=1, strict=True)] = 32
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     warmup_rate: Rate = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     optimizer: Literal["adamw", "sgd"] = "adamw"
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    frozen_layers: Annotated[int, Field(ge=0)] = 0
+    frozen_layers: Annotated[int, Field(ge=0, strict=True)] = 0
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
     label_smoothing: Rate = 0.0
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+
+    @pydantic.field_validator("class_weights", mode="before")
+    @classmethod
+    def _name_classes(cls, weights):
+        if not isinstance(weights, dict):
+            return weights
+        for label in weights:
+            if isinstance(label, bool):
+                raise ValueError(f"class_weights has the label {label}; words like yes and no need quotes")
+        return {str(label): weight for label, weight in weights.items()}
 
 
 class Training(FitOptions):
@@ -108,7 +127,7 @@ class Training(FitOptions):
     """
 
     best: str | None = None
-    patience: Annotated[int, Field(ge=1)] | None = None
+    patience: Annotated[int, Field(ge=1, strict=True)] | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
 
     @pydantic.model_validator(mode="after")
@@ -124,10 +143,16 @@ class Experiment(_Section):
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     task: Literal["classification"] = "classification"
     encoder: str
-    max_length: Annotated[int, Field(ge=3)] | None = None
+    max_length: Annotated[int, Field(ge=3, strict=True)] | None = None
     data: Data
     model: Head = Head()
     training: Training = Training()
+
+    @pydantic.field_validator("model", "training", mode="before")
+    @classmethod
+    def _fill_empty_section(cls, section):
+        # `training:` with nothing below it asks for the defaults.
+        return {} if section is None else section
 
     @pydantic.model_validator(mode="after")
     def _best_needs_validation(self):
@@ -151,8 +176,10 @@ def load_experiment(path: str | os.PathLike, overrides: list[str] | tuple[str, .
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("no such file", where=where, mend="check the path") from None
-    except (UnicodeDecodeError, IsADirectoryError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"is not a text file ({error})", where=where, mend="give a YAML file") from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=where, mend="give a YAML file") from None
     except yaml.YAMLError as error:
         raise InputError(f"is not YAML ({error})", where=where, mend="mend the line it names") from None
     if not isinstance(values, dict):

@@ -9,15 +9,16 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from tfdomain.errors import InputError, TfdomainError
 
-__all__ = ["hash_file", "read_json", "whole_file", "whole_folder", "write_json"]
+__all__ = ["hash_file", "read_json", "remove_leftovers", "whole_file", "whole_folder", "write_json"]
 
 
 @contextlib.contextmanager
@@ -75,6 +76,15 @@ def whole_folder(path: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_folder(path.parent)
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Removes what killed processes left beside these files and folders: halves under temporary names."""
+    for path in paths:
+        half = re.compile(rf"\.{re.escape(path.name)}\.(old\.)?[a-z0-9_]{{8}}")
+        for found in path.parent.iterdir() if path.parent.is_dir() else ():
+            if half.fullmatch(found.name):
+                shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 
 def read_json(path: str | os.PathLike) -> Any:

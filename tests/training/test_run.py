@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tfdomain
-from tfdomain.config import load_experiment
+from tfdomain.config import load_experiment, save_experiment
 from tfdomain.errors import InputError
 from tfdomain.training.run import train
 
@@ -107,6 +107,7 @@ def test_killed_run_ends_with_the_same_weights(experiment_file, finished, tmp_pa
     done = subprocess.run([*arguments, "--resume"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(progress.read_text())["resumed_from_step"] > 0
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
     whole, resumed = (load_file(folder / "model/model.safetensors") for folder in (finished, tmp_path / "run"))
     for name, tensor in whole.items():
         np.testing.assert_array_equal(resumed[name], tensor, err_msg=name)
@@ -124,6 +125,56 @@ def test_resume_refuses_another_experiment(finished, experiment_file):
     experiment = load_experiment(experiment_file, ["training.learning_rate=0.5", "training.best=roc_auc"])
     with pytest.raises(InputError, match=r"training.learning_rate=0.01, and now it is 0.5"):
         train(experiment, finished, folder=experiment_file.parent, resume=True)
+
+
+def test_resume_refuses_an_experiment_that_lacks_a_key(experiment_file, tmp_path):
+    weights = "training.class_weights={default: 2, repaid: 3}"
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    save_experiment(load_experiment(experiment_file, [weights]), run_dir / "config.yaml")
+    experiment = load_experiment(experiment_file, ["training.class_weights={default: 2}"])
+    with pytest.raises(InputError, match=r"the run began with training\.class_weights\.repaid=3"):
+        train(experiment, run_dir, folder=experiment_file.parent, resume=True)
+
+
+def test_folder_of_a_run_that_was_killed_at_its_first_file_is_free(experiment_file, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/.config.yaml.ab12_cd3").write_text("name: ti")
+    experiment = load_experiment(experiment_file, ["training.epochs=1"])
+    train(experiment, tmp_path / "run", folder=experiment_file.parent, verbose=0)
+    assert not (tmp_path / "run/.config.yaml.ab12_cd3").exists()
+
+
+def test_best_by_loss_is_the_validation_loss(experiment_file, tmp_path):
+    experiment = load_experiment(experiment_file, ["training.best=loss", "training.epochs=2"])
+    metrics = train(experiment, tmp_path / "run", folder=experiment_file.parent, verbose=0)
+    notes = json.loads((tmp_path / "run/best/tfdomain.json").read_text())["notes"]
+    assert notes["value"] == pytest.approx(metrics["validation"]["log_loss"], rel=1e-6)
+
+
+def test_best_by_a_class(experiment_file, tmp_path):
+    experiment = load_experiment(experiment_file, ["training.best=per_class.default.f1", "training.epochs=1"])
+    metrics = train(experiment, tmp_path / "run", folder=experiment_file.parent, verbose=0)
+    notes = json.loads((tmp_path / "run/best/tfdomain.json").read_text())["notes"]
+    assert notes["value"] == metrics["validation"]["per_class"]["default"]["f1"]
+
+
+def test_metric_that_the_rows_leave_undefined_is_refused_before_training(experiment_file, tmp_path):
+    (tmp_path / "one.csv").write_text("reason,status\nwe paid,repaid\nmy car,repaid\n")
+    settings = [f"data.validation={tmp_path / 'one.csv'}", "training.best=roc_auc"]
+    with pytest.raises(InputError, match="'roc_auc' is undefined on these examples"):
+        train(load_experiment(experiment_file, settings), tmp_path / "run", folder=experiment_file.parent)
+    assert not (tmp_path / "run").exists()
+
+
+def test_empty_text_is_a_fault_in_training_rows_alone(experiment_file, tmp_path):
+    (tmp_path / "empty.csv").write_text('reason,status\nwe paid,repaid\n"",default\n')
+    tested = load_experiment(experiment_file, [f"data.test={tmp_path / 'empty.csv'}", "training.epochs=1"])
+    metrics = train(tested, tmp_path / "run", folder=experiment_file.parent, verbose=0)
+    assert metrics["test"]["num_examples"] == 2
+    trained = load_experiment(experiment_file, [f"data.train={tmp_path / 'empty.csv'}"])
+    with pytest.raises(InputError, match="line 3"):
+        train(trained, tmp_path / "other", folder=experiment_file.parent)
 
 
 def test_resume_of_a_complete_run_changes_nothing(finished, experiment_file):

@@ -23,7 +23,7 @@ from tfdomain.models.parameters import default_optimizer, trained_variables
 from tfdomain.optimization.loop import EpochSource, LoopState
 from tfdomain.optimization.train_step import make_train_function
 
-__all__ = ["ENCODER_INPUTS", "TextModel", "encoder_inputs", "flat_figures"]
+__all__ = ["ENCODER_INPUTS", "TextModel", "encoder_inputs"]
 
 DEFAULT_MAX_LENGTH = 128
 ENCODER_INPUTS = ("token_ids", "segment_ids", "padding_mask")
@@ -75,7 +75,8 @@ class TextModel(keras.Model):
             )
         if not 3 <= max_length <= config.max_position_embeddings:
             raise InputError(
-                f"max_length is {max_length}",
+                f"is {max_length}",
+                where="max_length",
                 mend=f"choose 3 to {config.max_position_embeddings}, the encoder's positions",
             )
         self.encoder = encoder
@@ -222,23 +223,28 @@ class TextModel(keras.Model):
         """
         chosen = validated(FitOptions, options, where="fit")
         fitting.refuse_contradictions(self, chosen)
-        source = self.training_batches(x, y, sample_weight=sample_weight, options=chosen, shuffle=shuffle)
+        labels = None if y is None else self.encode_labels(y)
+        source = self.training_batches(x, labels, sample_weight=sample_weight, options=chosen, shuffle=shuffle)
         self.prepare_training(chosen, source.num_batches)
         validate = None
         if validation_data is not None:
             held_out = fitting.held_out(validation_data)
 
             def validate():
-                figures = flat_figures(self.evaluate(**held_out))
-                if self.uses_task_loss and self.loss_metric in figures:
-                    figures["loss"] = figures[self.loss_metric]
-                return figures
+                return self.held_out_figures(self.evaluate(**held_out))
 
         return self.fit_batches(source, validate=validate, callbacks=callbacks, verbose=verbose)
 
-    def training_batches(self, x: Any, y: Any, *, options: FitOptions, **more: Any) -> EpochSource:
+    def held_out_figures(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """The plain numbers among metrics, and the task's `loss`: what logs and callbacks are given."""
+        figures = {name: float(value) for name, value in metrics.items() if isinstance(value, float)}
+        if self.uses_task_loss and self.loss_metric in figures:
+            figures["loss"] = figures[self.loss_metric]
+        return figures
+
+    def training_batches(self, x: Any, labels: np.ndarray | None, *, options: FitOptions, **more: Any) -> EpochSource:
         """The batches that `fit` trains on; see `tfdomain.models.fitting`."""
-        return fitting.training_batches(self, x, y, options=options, **more)
+        return fitting.training_batches(self, x, labels, options=options, **more)
 
     def prepare_training(self, options: FitOptions, num_batches: int) -> None:
         """Sets the options and, unless the caller compiled the model, its optimizer and schedule."""
@@ -365,11 +371,6 @@ class TextModel(keras.Model):
 def encoder_inputs(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """The part of a batch that the encoder reads."""
     return {name: batch[name] for name in ENCODER_INPUTS}
-
-
-def flat_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The plain numbers among a task's metrics, which go through logs and callbacks; counts are left out."""
-    return {name: float(value) for name, value in metrics.items() if isinstance(value, float)}
 
 
 def _sample_batch() -> dict[str, tf.Tensor]:

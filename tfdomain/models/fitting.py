@@ -24,7 +24,7 @@ OPTIMIZER_OPTIONS = ("learning_rate", "warmup_rate", "weight_decay", "optimizer"
 def training_batches(
     model,
     x: Any,
-    y: Any,
+    labels: np.ndarray | None,
     *,
     options: FitOptions,
     sample_weight: Any = None,
@@ -32,8 +32,18 @@ def training_batches(
     shuffle: bool = True,
     lengths_cache: Path | None = None,
 ) -> EpochSource:
-    """The batches that `fit` trains on, of all rows or the given ones, with the options' class weights."""
-    labels = None if y is None else model.encode_labels(y)
+    """The batches that `fit` trains on, with the options' class weights.
+
+    Args:
+        model: Whose tokenizer, labels and length count.
+        x: As for `fit`.
+        labels: What `encode_labels` gives, one a text; None with a data set.
+        options: Give batch size, seed and class weights.
+        sample_weight: Float `[n]`.
+        rows: int64 `[m]`, the rows that are trained on; None: all.
+        shuffle: Whether the order differs by epoch.
+        lengths_cache: Where token lengths are kept from run to run.
+    """
     is_dataset = isinstance(x, tf.data.Dataset)
     if labels is None and not is_dataset:
         raise InputError("no labels to train on", where="y", mend="give one a text")

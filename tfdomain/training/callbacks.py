@@ -2,16 +2,47 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfdomain.files import write_json
 from tfdomain.metrics.selection import is_better, metric_value
 from tfdomain.models.base import TextModel
+from tfdomain.training.datasets import Part
 from tfdomain.training.state import write_state
 
-__all__ = ["BestModel", "ProgressFile", "StateKeeper"]
+__all__ = ["BestModel", "ProgressFile", "StateKeeper", "Validation"]
+
+
+class Validation:
+    """Measures a model on the held-out rows; `metrics` holds all that was measured last."""
+
+    def __init__(self, model: TextModel, part: Part):
+        self._model, self._part = model, part
+        self.metrics: dict[str, Any] = {}
+
+    def __call__(self) -> dict[str, float]:
+        """The figures of one epoch, for the loop."""
+        return self._take(self._model.predict(self._part.inputs, rows=self._part.rows))
+
+    def check(self, metric: str) -> None:
+        """Refuses a metric that these rows leave undefined, before an epoch is spent on finding out.
+
+        Raises:
+            InputError: There is no such metric, or the rows lack a class that it needs.
+        """
+        num_classes = len(self._model.labels or ())
+        self._take(np.full((len(self._part.own_labels), num_classes), 1 / num_classes, "float32"))
+        metric_value(self.metrics, metric)
+
+    def _take(self, predictions: np.ndarray) -> dict[str, float]:
+        measured = self._model.measure(self._part.own_labels, predictions)
+        figures = self._model.held_out_figures(measured)
+        self.metrics = measured | figures
+        return figures
 
 
 class BestModel(keras.callbacks.Callback):
@@ -19,20 +50,21 @@ class BestModel(keras.callbacks.Callback):
 
     Args:
         folder: Where the best model stands.
-        metric: A name of `tfdomain.metrics.selection`, measured on the validation rows.
+        metric: A name of `tfdomain.metrics.selection`.
+        validation: Has measured the epoch that ends.
         patience: Epochs without a better value after which the run stops; None never stops it.
     """
 
-    def __init__(self, folder: Path, metric: str, patience: int | None = None):
+    def __init__(self, folder: Path, metric: str, validation: Validation, patience: int | None = None):
         super().__init__()
         self.folder, self.metric, self.patience = folder, metric, patience
+        self._validation = validation
         self.value: float | None = None
         self.epochs_without = 0
 
     def on_epoch_end(self, epoch, logs=None):
         """Compares this epoch's value with the best so far."""
-        figures = {name.removeprefix("val_"): value for name, value in (logs or {}).items()}
-        value = metric_value(figures, self.metric)
+        value = metric_value(self._validation.metrics, self.metric)
         if is_better(self.metric, value, self.value):
             self.model.save(self.folder, epoch=epoch + 1, metric=self.metric, value=value)
             self.value, self.epochs_without = value, 0

@@ -18,7 +18,7 @@ PACKAGES = ("tensorflow", "tensorflow-text", "keras", "numpy", "pandas", "pyarro
 
 
 def describe_environment(*, data_sha256: dict[str, str], seed: int, folder: Path) -> dict[str, Any]:
-    """Versions, devices, seed, the SHA-256 of each data file, and the git commit of `folder` where it has one."""
+    """Versions, devices, seed, the SHA-256 of each data file, the experiment's folder and its git commit."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -27,6 +27,7 @@ def describe_environment(*, data_sha256: dict[str, str], seed: int, folder: Path
         "versions": {"tfdomain": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES},
         "devices": [device.name for device in tf.config.list_physical_devices()],
         "seed": seed,
+        "experiment_folder": str(folder.resolve()),
         "data_sha256": data_sha256,
         "commit": _commit(folder),
     }

@@ -12,20 +12,32 @@ from tfdomain.config import Experiment, load_experiment, save_experiment
 from tfdomain.data.cache import cache_dir
 from tfdomain.errors import InputError
 from tfdomain.evaluation.report import report_text
-from tfdomain.files import read_json, whole_file, write_json
+from tfdomain.files import read_json, remove_leftovers, whole_file, write_json
 from tfdomain.metrics.selection import metric_direction
-from tfdomain.models.base import flat_figures
 from tfdomain.models.classifier import TextClassifier
 from tfdomain.models.folder import load
 from tfdomain.optimization.loop import EpochSource
 from tfdomain.training.board import TensorBoardLogger
-from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper
+from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper, Validation
 from tfdomain.training.datasets import ExperimentData, Part, read_experiment_data
 from tfdomain.training.environment import describe_environment
 from tfdomain.training.logs import TrainGraph, log_results, log_start
 from tfdomain.training.state import read_state
 
 __all__ = ["RunFolder", "train"]
+
+
+PLACES = {
+    "config": "config.yaml",
+    "environment": "environment.json",
+    "progress": "progress.json",
+    "metrics": "metrics.json",
+    "report": "report.txt",
+    "model": "model",
+    "best": "best",
+    "state": "state.safetensors",
+    "tensorboard": "tensorboard",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,20 +47,9 @@ class RunFolder:
     path: Path
 
     def __getattr__(self, name: str) -> Path:
-        places = {
-            "config": "config.yaml",
-            "environment": "environment.json",
-            "progress": "progress.json",
-            "metrics": "metrics.json",
-            "report": "report.txt",
-            "model": "model",
-            "best": "best",
-            "state": "state.safetensors",
-            "tensorboard": "tensorboard",
-        }
-        if name not in places:
+        if name not in PLACES:
             raise AttributeError(name)
-        return self.path / places[name]
+        return self.path / PLACES[name]
 
 
 def train(
@@ -73,6 +74,7 @@ def train(
     _check_claim(run, experiment, resume)
     if run.metrics.is_file():
         print(f"{run_dir} is complete; nothing to resume", flush=True)
+        run.state.unlink(missing_ok=True)
         return read_json(run.metrics)
     if experiment.training.best is not None:
         metric_direction(experiment.training.best)
@@ -98,9 +100,12 @@ def train(
         lengths_cache=cache_dir(),
     )
     model.prepare_training(experiment.training, batches.num_batches)
+    validation = None if data.validation is None else Validation(model, data.validation)
+    if validation is not None and experiment.training.best is not None:
+        validation.check(experiment.training.best)
     _describe(run, experiment, data, folder)
     board = TensorBoardLogger(run.tensorboard)
-    _fit(model, batches, experiment, data, run, board, verbose)
+    _fit(model, batches, experiment, validation, run, board, verbose)
     notes = {
         "experiment": experiment.name,
         "text": experiment.data.text_columns,
@@ -122,6 +127,9 @@ def train(
 def _check_claim(run: RunFolder, experiment: Experiment, resume: bool) -> None:
     if run.path.exists() and not run.path.is_dir():
         raise InputError("is a file", where=str(run.path), mend="name a folder with --run-dir")
+    if run.path.is_dir():
+        # A process that was killed while it wrote leaves halves behind, each as large as its whole.
+        remove_leftovers(getattr(run, name) for name in PLACES)
     if not run.path.is_dir() or not any(run.path.iterdir()):
         return
     if not resume:
@@ -143,11 +151,12 @@ def _check_claim(run: RunFolder, experiment: Experiment, resume: bool) -> None:
 
 def _differences(old: dict, new: dict, prefix: str = "") -> list[tuple[str, Any, Any]]:
     found = []
-    for key, value in new.items():
-        if isinstance(value, dict) and isinstance(old.get(key), dict):
-            found += _differences(old[key], value, f"{prefix}{key}.")
-        elif old.get(key) != value:
-            found.append((prefix + key, old.get(key), value))
+    for key in old | new:
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            found += _differences(before, now, f"{prefix}{key}.")
+        elif before != now:
+            found.append((prefix + key, before, now))
     return found
 
 
@@ -179,13 +188,15 @@ def _fit(
     model: TextClassifier,
     batches: EpochSource,
     experiment: Experiment,
-    data: ExperimentData,
+    validation: Validation | None,
     run: RunFolder,
     board: TensorBoardLogger,
     verbose: str | int,
 ) -> None:
     options = experiment.training
-    best = BestModel(run.best, options.best, options.patience) if options.best else None
+    best = None
+    if options.best is not None and validation is not None:
+        best = BestModel(run.best, options.best, validation, options.patience)
     keeper = StateKeeper(run.state, seconds=options.checkpoint_seconds, best=best)
     state, resumed_from = None, None
     if run.state.is_file():
@@ -198,17 +209,9 @@ def _fit(
             return
         print(f"resumed from step {resumed_from}", flush=True)
     log_start(board, model, experiment)
-    validate = None
-    held_out = data.validation
-    if held_out is not None:
-
-        def validate():
-            predictions = model.predict(held_out.inputs, rows=held_out.rows)
-            return flat_figures(model.measure(held_out.own_labels, predictions))
-
     progress = ProgressFile(run.progress, resumed_from)
     callbacks = [board, TrainGraph(board), progress, *([best] if best else []), keeper]
-    model.fit_batches(batches, state=state, validate=validate, callbacks=callbacks, verbose=verbose)
+    model.fit_batches(batches, state=state, validate=validation, callbacks=callbacks, verbose=verbose)
 
 
 def _measure(
