@@ -113,7 +113,7 @@ def test_export(inside, capsys):
         (["train", "none.yaml"], r"none.yaml: no such file; check the path"),
         (["train", "tiny.yaml"], r"runs/tiny: holds a run already; go on with --resume"),
         (["train", "tiny.yaml", "--set", "training.epoch=1"], r"unknown key training.epoch; did you mean epochs\?"),
-        (["train", "tiny.yaml", "--set", "training.epochs=no"], r"training.epochs is"),
+        (["train", "tiny.yaml", "--set", "training.epochs=no"], r"training: epochs is False.*quotes"),
         (["train", "tiny.yaml", "--set", "encoder=nowhere", "--run-dir", "new"], r"nowhere"),
         (["train", "tiny.yaml", "--set", "data.train=none.csv", "--run-dir", "new"], r"none\.csv"),
         (["train", "tiny.yaml", "--set", "data.text=raeson", "--run-dir", "new"], r"raeson.*reason"),

@@ -113,7 +113,7 @@ class FitOptions(_Section):
             return weights
         for label in weights:
             if isinstance(label, bool):
-                raise ValueError(f"class_weights has the label {label}; words like yes and no need quotes")
+                raise ValueError(f"the label {label} is no word; words like yes and no need quotes")
         return {str(label): weight for label, weight in weights.items()}
 
 
@@ -232,7 +232,8 @@ def _explain(kind: type[BaseModel], error: pydantic.ValidationError, where: str)
     if fault["type"] == "missing":
         return InputError(f"{'.'.join(path)} is missing", where=where, mend="add the key")
     if fault["type"] == "value_error":
-        return InputError(str(fault["ctx"]["error"]), where=where)
+        section = f"{'.'.join(path)}: " if path else ""
+        return InputError(f"{section}{fault['ctx']['error']}", where=where)
     path = _real_path(kind, path)
     messages = [one["msg"] for one in faults if _real_path(kind, [str(p) for p in one["loc"]]) == path]
     wanted = " or ".join(dict.fromkeys(message.removeprefix("Input should be ") for message in messages))
