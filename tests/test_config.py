@@ -127,7 +127,7 @@ def test_a_broken_file_is_one_line(tmp_path, content, message):
 
 
 def test_a_folder_is_no_experiment(tmp_path):
-    with pytest.raises(InputError, match="is not a text file"):
+    with pytest.raises(InputError, match="cannot be read"):
         load_experiment(tmp_path)
 
 
