@@ -42,7 +42,7 @@ class TextClassifier(TextModel):
     """
 
     task = "classification"
-    headline = ("accuracy", "macro_f1", "roc_auc", "log_loss")
+    headline = ("accuracy", "macro_f1", "roc_auc")
     loss_metric = "log_loss"
     labels: list[str]
 
