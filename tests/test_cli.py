@@ -119,7 +119,7 @@ def test_export(inside, capsys):
         (["train", "tiny.yaml", "--set", "data.text=raeson", "--run-dir", "new"], r"raeson.*reason"),
         (
             ["train", "tiny.yaml", "--set", "max_length=4000", "--run-dir", "new"],
-            r"max_length: is 4000; choose 3 to 64",
+            r"max_length is 4000; choose 3 to 64",
         ),
         (["train", "tiny.yaml", "--set", "training.frozen_layers=9", "--run-dir", "new"], r"frozen_layers.*fewer"),
         (["evaluate", "runs/none", "--data", "test.csv"], r"runs/none: no such folder"),

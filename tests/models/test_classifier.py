@@ -58,7 +58,10 @@ def test_class_and_sample_weights_multiply_in_the_loss_of_a_batch(three):
     three.options = FitOptions(label_smoothing=0.1)
     given = np.array([0.5, 2.0, 1.0, 0.0], "float32")
     source = three.training_batches(
-        TEXTS, [0, 1, 2, 0], options=FitOptions(batch_size=4, class_weights="balanced"), sample_weight=given
+        TEXTS,
+        np.array([0, 1, 2, 0], "int32"),
+        options=FitOptions(batch_size=4, class_weights="balanced"),
+        sample_weight=given,
     )
     [batch] = source.epoch(0)
     order = batch["row_ids"].numpy()

@@ -75,8 +75,7 @@ class TextModel(keras.Model):
             )
         if not 3 <= max_length <= config.max_position_embeddings:
             raise InputError(
-                f"is {max_length}",
-                where="max_length",
+                f"max_length is {max_length}",
                 mend=f"choose 3 to {config.max_position_embeddings}, the encoder's positions",
             )
         self.encoder = encoder
