@@ -1,7 +1,10 @@
 """Imports point down only, and cost little."""
 
 import ast
+import configparser
 import importlib
+import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +75,27 @@ def test_every_room_has_its_place():
 def test_data_knows_no_tensorflow():
     script = f"import sys, {', '.join(_modules('data'))}; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_every_import_is_declared():
+    """What the package imports comes with `pip install tfdomain`, not only with the extras."""
+    settings = configparser.ConfigParser()
+    settings.read(Path(__file__).resolve().parent.parent / "setup.cfg", encoding="utf-8")
+    lines = settings["options"]["install_requires"].split()
+    declared = {re.split(r"[<>=!~\[]", line)[0].lower().replace("_", "-") for line in lines}
+    homes = importlib.metadata.packages_distributions()
+    imported = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            imported |= {name.split(".")[0] for name in names}
+    foreign = imported - set(sys.stdlib_module_names) - {"tfdomain", ""}
+    undeclared = {
+        name for name in foreign if not declared & {home.lower().replace("_", "-") for home in homes.get(name, [name])}
+    }
+    assert not undeclared
+    assert not declared & {"torch", "torchvision", "torchaudio", "tf-keras"}
 
 
 def test_public_names_load():
