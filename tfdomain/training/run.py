@@ -83,15 +83,7 @@ def train(
     _check_same_data(run, data)
     if data.skipped:
         print(data.skipped, flush=True)
-    model = TextClassifier.from_pretrained(
-        _encoder_source(experiment.encoder, folder),
-        labels=data.label_names,
-        pooling=experiment.model.pooling,
-        dropout_rate=experiment.model.dropout_rate,
-        max_length=experiment.max_length,
-        pairs=len(experiment.data.text_columns) == 2,
-        seed=experiment.training.seed,
-    )
+    model = _make_model(experiment, data, folder)
     batches = model.training_batches(
         data.train.inputs,
         data.train.labels,
@@ -106,28 +98,47 @@ def train(
     _describe(run, experiment, data, folder)
     board = TensorBoardLogger(run.tensorboard)
     _fit(model, batches, experiment, validation, run, board, verbose)
-    notes = {
+    metrics = _finish(model, experiment, data, run, board)
+    # The state has served: it is three times the size of the model.
+    run.state.unlink(missing_ok=True)
+    return metrics
+
+
+def _make_model(experiment: Experiment, data: ExperimentData, folder: Path) -> TextClassifier:
+    return TextClassifier.from_pretrained(
+        _encoder_source(experiment.encoder, folder),
+        labels=data.label_names,
+        pooling=experiment.model.pooling,
+        dropout_rate=experiment.model.dropout_rate,
+        max_length=experiment.max_length,
+        pairs=len(experiment.data.text_columns) == 2,
+        seed=experiment.training.seed,
+    )
+
+
+def _finish(
+    model: TextClassifier, experiment: Experiment, data: ExperimentData, run: RunFolder, board: TensorBoardLogger
+) -> dict[str, Any]:
+    last_step = model.step
+    if experiment.training.best is not None:
+        model = load(run.best)
+    notes: dict[str, Any] = {
         "experiment": experiment.name,
         "text": experiment.data.text_columns,
         "label": experiment.data.label,
         "data_fingerprint": data.fingerprint,
     }
-    last_step = model.step
-    if experiment.training.best is not None:
-        model = load(run.best)
     model.save(run.model, **notes)
     metrics = _measure(model, data, run, board, last_step)
     board.close()
     write_json(run.metrics, metrics)
-    # The state has served: it is three times the size of the model.
-    run.state.unlink(missing_ok=True)
     return metrics
 
 
 def _check_claim(run: RunFolder, experiment: Experiment, resume: bool) -> None:
     if run.path.exists() and not run.path.is_dir():
         raise InputError("is a file", where=str(run.path), mend="name a folder with --run-dir")
-    if run.path.is_dir():
+    if run.path.is_dir() and (resume or not run.config.is_file()):
         # A process that was killed while it wrote leaves halves behind, each as large as its whole.
         remove_leftovers(getattr(run, name) for name in PLACES)
     if not run.path.is_dir() or not any(run.path.iterdir()):
