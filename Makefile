@@ -39,8 +39,9 @@ checkpoint: install
 demo: checkpoint
 	@$(BIN)/python experiments/demo.py
 
+# Two processes, a file's tests in one of them: most of the time is TensorFlow's start and its tracing.
 test: install
-	$(BIN)/pytest -m "not real"
+	$(BIN)/pytest -m "not real" -n 2 --dist loadfile
 
 test-all: checkpoint
 	$(BIN)/pytest
