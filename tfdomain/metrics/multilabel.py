@@ -73,7 +73,7 @@ def multilabel_metrics(
         (0.6666666666666666, 0.25, 0.5)
     """
     true, probabilities = np.asarray(true), np.asarray(probabilities)
-    if not np.issubdtype(probabilities.dtype, np.floating):
+    if probabilities.dtype not in (np.float32, np.float64):
         probabilities = probabilities.astype("float64")
     _check(true, probabilities, label_names)
     thresholds = _thresholds(thresholds, probabilities)
