@@ -209,11 +209,8 @@ def _metric_objective(metric: str):
 
 
 def _cost_objective(costs: Mapping[str, float]):
-    if (
-        set(costs) != set(_ERRORS)
-        or not all(0 <= costs[error] < np.inf for error in _ERRORS)
-        or not any(costs.values())
-    ):
+    each = [costs.get(error, -1.0) for error in _ERRORS]
+    if len(costs) != len(_ERRORS) or not all(0 <= cost < np.inf for cost in each) or not any(each):
         raise InputError(
             f"costs are {dict(costs)}",
             mend="give a finite number of at least 0 for false_positive and for false_negative, and not 0 for both",
