@@ -129,26 +129,23 @@ def _read_sets(
 ) -> pa.Array:
     """Lists of strings `[n]`, null for a row that cannot be read."""
     if not delimiter:
-        raise InputError(
-            "is empty", where="delimiter", mend=f"name what stands between two labels, such as {DELIMITER}"
-        )
+        raise InputError("is empty", where="delimiter", mend=f"name what stands between labels, such as {DELIMITER}")
     column = labels if isinstance(labels, pa.Array | pa.ChunkedArray) else _as_arrow(labels)
     if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        column = column.combine_chunks()
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        sets, problems = _whole_lists(column), {}
+        sets, problems = _whole_lists(column), pa.nulls(len(column))
     else:
         # Rows share their sets: each distinct one is read once.
         encoded = column.cast(pa.string()).dictionary_encode()
         parsed = [_parse(value, delimiter) for value in encoded.dictionary.to_pylist()]
-        problems = {number: each for number, each in enumerate(parsed) if isinstance(each, str)}
         lists = pa.array([None if isinstance(each, str) else each for each in parsed], pa.list_(pa.string()))
-        sets = lists.take(encoded.indices)
+        told = pa.array([each if isinstance(each, str) else None for each in parsed], pa.string())
+        sets, problems = lists.take(encoded.indices), told.take(encoded.indices)
     bad = np.flatnonzero(sets.is_null().to_numpy(zero_copy_only=False))
     if len(bad) and on_bad == "refuse":
-        codes = [encoded.indices[row].as_py() if problems else None for row in bad[:SHOWN_ROWS].tolist()]
-        faults = [problems.get(code, MISSING) for code in codes]
-        raise _refusal(list(zip(bad.tolist(), faults, strict=False)), len(bad), where, skip_mend)
+        faults = [(row, problems[row].as_py() or MISSING) for row in bad[:SHOWN_ROWS].tolist()]
+        raise _refusal(faults, len(bad), where, skip_mend)
     return sets
 
 
@@ -169,13 +166,10 @@ def _whole_lists(column: pa.Array) -> pa.Array:
     broken = np.zeros(len(column), bool)
     broken[rows[flat.is_null().to_numpy(zero_copy_only=False)]] = True
     column = pc.if_else(pa.array(broken), pa.scalar(None, column.type), column)
-    flat = (
-        as_text_array(column.flatten(), "labels", numbers=True) if len(column.flatten()) else pa.array([], pa.string())
-    )
+    flat = as_text_array(column.flatten(), "labels", numbers=True).combine_chunks()
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    values = pa.concat_arrays(flat.chunks) if isinstance(flat, pa.ChunkedArray) else flat
-    return pa.ListArray.from_arrays(pa.array(offsets), values, mask=column.is_null())
+    return pa.ListArray.from_arrays(pa.array(offsets), flat, mask=column.is_null())
 
 
 def _parse(value: str, delimiter: str) -> list[str] | str:
