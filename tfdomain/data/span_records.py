@@ -119,7 +119,13 @@ class _Reader:
         if self.text not in self.met:
             raise unknown_column(self.text, list(self.met), self.path)
         if not self.met.keys() & set(self.wanted):
-            raise unknown_column(self.wanted[0], list(self.met), self.path)
+            raise self._no_entities(list(self.met))
+
+    def _no_entities(self, names: list[str]) -> InputError:
+        if len(self.wanted) == 1:
+            return unknown_column(self.wanted[0], names, self.path)
+        problem = f"has entities in none of {', '.join(map(repr, self.wanted))}; it has {', '.join(map(repr, names))}"
+        return InputError(problem, where=str(self.path), mend="name where they stand, or give a file with entities")
 
     def _entity_column(self, zipped: bool, delimiter: str) -> str:
         """The column of entities that the header has, if nobody named it."""
@@ -127,7 +133,7 @@ class _Reader:
         names = [name.strip(' "\r') for name in header.split(delimiter)]
         found = [name for name in ENTITY_KEYS if name in names]
         if not found:
-            raise unknown_column(ENTITY_KEYS[0], names, self.path)
+            raise self._no_entities(names)
         return found[0]
 
     def _record(self, line: int, value: Any) -> SpanRecord:
