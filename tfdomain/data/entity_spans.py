@@ -34,10 +34,10 @@ def cuts_character(text: str, place: int) -> bool:
         return False
     if unicodedata.category(after)[0] == "M" or after in _EXTENDING or after in _MEDIAL_JAMO:
         return True
-    if before == _ZERO_WIDTH_JOINER:
-        return unicodedata.category(after) == "So"
-    # Two regional indicators are one flag.
-    return _is_regional(after) and _num_regional_before(text, place) % 2 == 1
+    if _is_regional(after):
+        # Two regional indicators are one flag.
+        return _num_regional_before(text, place) % 2 == 1
+    return before == _ZERO_WIDTH_JOINER and unicodedata.category(after) == "So"
 
 
 def span_problem(text: str, entity: Entity) -> str | None:
