@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics as reference
 
 from tfdomain.errors import InputError
-from tfdomain.metrics.retrieval import RETRIEVAL_SCORES, rank_items, retrieval_metrics
+from tfdomain.metrics.retrieval import RETRIEVAL_SCORES_AT_K, rank_items, retrieval_metrics
 
 KS = (1, 2, 5, 30)
 
@@ -48,12 +48,12 @@ def test_everything_equals_brute_force_and_scikit_learn(seed):
     judged = [query for query in range(len(scores)) if gains[query].any()]
     assert (metrics["num_examples"], metrics["num_without_relevant"]) == (len(scores), len(scores) - len(judged))
     if not judged:
-        assert all(metrics[f"{name}_at_{k}"] is None for name in RETRIEVAL_SCORES for k in KS)
+        assert all(metrics[f"{name}_at_{k}"] is None for name in RETRIEVAL_SCORES_AT_K for k in KS)
         assert metrics["mrr"] is metrics["map"] is None
         return
     for k in KS:
         plain = [plain_scores(rankings[query].tolist(), relevant[query], k) for query in judged]
-        for name in RETRIEVAL_SCORES:
+        for name in RETRIEVAL_SCORES_AT_K:
             expected = np.mean([each[name] for each in plain])
             assert metrics[f"{name}_at_{k}"] == pytest.approx(expected, abs=1e-12), (name, k)
     whole = [plain_scores(rankings[query].tolist(), relevant[query], scores.shape[1]) for query in judged]

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfdomain.errors import InputError
-from tfdomain.metrics.thresholds import Threshold, choose_threshold, choose_thresholds, thresholded_metrics
+from tfdomain.metrics.thresholds import (
+    THRESHOLD_SCORES,
+    Threshold,
+    choose_threshold,
+    choose_thresholds,
+    thresholded_metrics,
+)
 
 COSTS = {"false_positive": 1.0, "false_negative": 7.5}
 
@@ -149,7 +155,7 @@ def test_the_scores_at_a_threshold_equal_scikit_learn(seed):
 
 def test_what_the_examples_leave_undefined_is_none():
     everything = thresholded_metrics([], [], 0.5, costs=COSTS)
-    assert everything.pop("num_examples") == 0 and set(everything.values()) == {None}
+    assert everything == {"num_examples": 0, **dict.fromkeys(THRESHOLD_SCORES)}
     metrics = thresholded_metrics([0, 0], [0.1, 0.2], 0.5)
     assert metrics["precision"] is metrics["recall"] is metrics["f1"] is metrics["cost"] is None
     assert metrics["specificity"] == metrics["accuracy"] == 1

@@ -9,10 +9,13 @@ from numpy.typing import ArrayLike
 from tfdomain.errors import InputError
 from tfdomain.metrics.weights import mean_of_defined
 
-__all__ = ["RETRIEVAL_SCORES", "rank_items", "retrieval_metrics"]
+__all__ = ["RETRIEVAL_SCORES", "RETRIEVAL_SCORES_AT_K", "rank_items", "retrieval_metrics"]
 
-RETRIEVAL_SCORES = ("recall", "precision", "hit_rate", "mrr", "ndcg")
-"""What `retrieval_metrics` gives at each rank k, as `recall_at_10`."""
+RETRIEVAL_SCORES = ("mrr", "map")
+"""The names that `retrieval_metrics` gives over whole rankings."""
+
+RETRIEVAL_SCORES_AT_K = ("recall", "precision", "hit_rate", "mrr", "ndcg")
+"""What it gives at each rank k, as `recall_at_10`."""
 
 _QUERIES_AT_ONCE = 256
 
@@ -105,7 +108,7 @@ def retrieval_metrics(
             raise InputError(f"the item {twice!r} is ranked twice", where=f"query {query}")
         if gains:
             scored.append(_query_scores(ranking, gains, ks))
-    names = [*(f"{score}_at_{k}" for k in ks for score in RETRIEVAL_SCORES), "mrr", "map"]
+    names = [*(f"{score}_at_{k}" for k in ks for score in RETRIEVAL_SCORES_AT_K), *RETRIEVAL_SCORES]
     return {
         "num_examples": len(rankings),
         "num_without_relevant": len(rankings) - len(scored),

@@ -3,29 +3,56 @@
 The best checkpoint, early stopping and a hyperparameter search all ask here.
 """
 
+import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from tfdomain.errors import InputError
+from tfdomain.metrics.answers import ANSWER_SCORES
 from tfdomain.metrics.confusion import CONFUSION_SCORES
+from tfdomain.metrics.multilabel import MULTILABEL_SCORES
+from tfdomain.metrics.regression import REGRESSION_SCORES
+from tfdomain.metrics.retrieval import RETRIEVAL_SCORES, RETRIEVAL_SCORES_AT_K
+from tfdomain.metrics.thresholds import THRESHOLD_SCORES
 
 __all__ = ["SUMMARY_METRICS", "is_better", "metric_direction", "metric_value"]
 
-SUMMARY_METRICS = (
-    *CONFUSION_SCORES,
-    "roc_auc",
-    "pr_auc",
-    "weighted_roc_auc",
-    "weighted_pr_auc",
-    "log_loss",
-    "loss",
+SUMMARY_METRICS = tuple(
+    dict.fromkeys(  # several families have a log_loss
+        (
+            *CONFUSION_SCORES,
+            *("roc_auc", "pr_auc", "weighted_roc_auc", "weighted_pr_auc", "log_loss", "loss"),
+            *(f"thresholded.{score}" for score in THRESHOLD_SCORES),
+            *MULTILABEL_SCORES,
+            *REGRESSION_SCORES,
+            *("entity_precision", "entity_recall", "entity_f1", "macro_entity_f1", "token_accuracy"),
+            *ANSWER_SCORES,
+            *RETRIEVAL_SCORES,
+        )
+    )
 )
-"""The names that a run can choose by; `per_class.<label>.<score>` is one too."""
+"""The names that a run can choose by, of every task; `recall_at_10` and `per_label.fever.f1` are two more kinds."""
 
-_SMALLER_IS_BETTER = {"log_loss", "loss"}
-_PER_CLASS = re.compile(r"per_class\.(?P<label>.+)\.(precision|recall|f1|roc_auc|pr_auc)", re.DOTALL)
+_SMALLER_IS_BETTER = {"loss", "log_loss", "hamming_loss", "mse", "rmse", "mae", "cost", "false_positive_rate"}
+_AT_K = re.compile(rf"({'|'.join(RETRIEVAL_SCORES_AT_K)})_at_[1-9]\d*")
+_CLASS_SCORES = ("precision", "recall", "f1", "roc_auc", "pr_auc")
+_SECTIONS = {
+    "per_class": _CLASS_SCORES,
+    "per_label": _CLASS_SCORES,
+    "per_target": REGRESSION_SCORES,
+    "per_entity": ("precision", "recall", "f1"),
+}
+_CHOICES = (
+    # What is shown where no name is near: the usual choice of each task, ten or so in all.
+    *("accuracy", "macro_f1", "roc_auc", "log_loss", "mean_average_precision", "spearman", "rmse", "entity_f1"),
+    *("answer_f1", "mrr", "ndcg_at_<k>", "per_class.<class>.f1"),
+    *SUMMARY_METRICS,
+    *(f"{score}_at_<k>" for score in RETRIEVAL_SCORES_AT_K),
+    *(f"{section}.<{section[4:]}>.{score}" for section, scores in _SECTIONS.items() for score in scores),
+)
+_NUM_SHOWN = 12
 
 
 def metric_direction(name: str) -> Literal["max", "min"]:
@@ -34,27 +61,30 @@ def metric_direction(name: str) -> Literal["max", "min"]:
     It needs no values: ask it before a run starts, so that a wrong name does not cost an epoch.
 
     Raises:
-        InputError: There is no such metric; the message lists the choices.
+        InputError: There is no such metric; the message names the nearest.
 
     Example:
-        >>> metric_direction("log_loss"), metric_direction("per_class.default.recall")
+        >>> metric_direction("per_target.price.mae"), metric_direction("recall_at_10")
         ('min', 'max')
     """
-    if name not in SUMMARY_METRICS and not _PER_CLASS.fullmatch(name):
-        raise _unknown(name, [*SUMMARY_METRICS, "per_class.<label>.f1 (precision, recall, roc_auc, pr_auc)"])
-    return "min" if name in _SMALLER_IS_BETTER else "max"
+    section, _, path = name.partition(".")
+    label, _, score = path.rpartition(".")
+    known = name in SUMMARY_METRICS or _AT_K.fullmatch(name) or (label and score in _SECTIONS.get(section, ()))
+    if not known:
+        raise _unknown(name, _CHOICES)
+    return "min" if name.rpartition(".")[2] in _SMALLER_IS_BETTER else "max"
 
 
 def metric_value(metrics: Mapping[str, Any], name: str) -> float:
     """The number that a flat or dotted name stands for.
 
     Args:
-        metrics: As `classification_metrics` gives them, or with those one level down.
+        metrics: A table of metrics such as `classification_metrics` gives, or tables one level down.
         name: A key such as `macro_f1`, or a path such as `per_class.default.recall` or
             `validation.macro_f1`. A key may itself have dots in it.
 
     Raises:
-        InputError: There is no such number (the message lists the choices), or these examples
+        InputError: There is no such number (the message names the nearest), or these examples
             leave it undefined.
 
     Example:
@@ -66,8 +96,9 @@ def metric_value(metrics: Mapping[str, Any], name: str) -> float:
         raise _unknown(name, list(_paths(metrics)))
     if found[0] is None:
         raise InputError(
-            f"the metric {name!r} is undefined on these examples (a class is missing from the labels)",
-            mend="choose another metric, or give examples of every class",
+            f"the metric {name!r} is undefined on these examples",
+            mend="choose another metric, or give examples of every class and label, targets that differ, "
+            "and queries with something to find",
         )
     return float(found[0])
 
@@ -114,7 +145,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _unknown(name: str, choices: list[str]) -> InputError:
-    # 77 classes have hundreds of paths: one screen of them is enough to see the pattern.
-    shown = ", ".join(choices[:30]) + (f" and {len(choices) - 30} more" if len(choices) > 30 else "")
-    return InputError(f"there is no metric {name!r}", mend=f"choose one of {shown}")
+def _unknown(name: str, choices: Iterable[str]) -> InputError:
+    choices = list(dict.fromkeys(choices))
+    containing = [choice for choice in choices if name and name.lower() in choice.lower()]
+    near = dict.fromkeys([*difflib.get_close_matches(name, choices, n=6), *containing])
+    shown = (list(near) or choices)[:_NUM_SHOWN]
+    rest = len(choices) - len(shown)
+    listed = ", ".join(shown) + (f", or of {rest} more" if rest else "")
+    return InputError(f"there is no metric {name!r}", mend=f"choose one of {listed}")

@@ -11,7 +11,10 @@ from tfdomain.errors import InputError
 from tfdomain.metrics.confusion import class_scores, confusion_matrix
 from tfdomain.metrics.weights import checked_weight
 
-__all__ = ["Threshold", "choose_threshold", "choose_thresholds", "thresholded_metrics"]
+__all__ = ["THRESHOLD_SCORES", "Threshold", "choose_threshold", "choose_thresholds", "thresholded_metrics"]
+
+THRESHOLD_SCORES = ("precision", "recall", "f1", "accuracy", "specificity", "false_positive_rate", "cost")
+"""The names that `thresholded_metrics` gives."""
 
 _F_BETA = re.compile(r"f(\d+(?:\.\d+)?)")
 _ERRORS = ("false_positive", "false_negative")
