@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from tfdomain.data.faults import BROKEN_UTF8, Report
 from tfdomain.data.sources import BLOCK_BYTES, Advance, check_columns, read_blocks
+from tfdomain.data.tag_schemes import is_tag
 from tfdomain.errors import InputError
 
 __all__ = ["Sentence", "choose_joiner", "join_words", "read_conll"]
@@ -47,7 +48,7 @@ def read_conll(
     """The sound sentences of a CoNLL file, one after the other.
 
     Lines of `-DOCSTART-` divide sentences. A line that begins with `#` is a comment if it stands before a
-    sentence and has another number of columns than the words' lines.
+    sentence, and has another number of columns than the words' lines or no tag where these have one.
 
     Args:
         path: The file.
@@ -71,7 +72,7 @@ def read_conll(
     problem: tuple[str, int] | None = None
     for number, line in chain(head, lines):
         fields = [] if line is None else layout.split(line)
-        if fields and _is_comment(fields, layout.width) and not sentence.words and problem is None:
+        if fields and _is_comment(fields, layout) and not sentence.words and problem is None:
             continue
         if line is not None and (not fields or fields[0] == _DOCUMENT_START):
             yield from _ended(sentence, problem, report)
@@ -185,8 +186,8 @@ def _place(column: int | str, fields: list[str], path: Path) -> int:
     return column - 1
 
 
-def _is_comment(fields: list[str], width: int) -> bool:
-    return fields[0].startswith("#") and len(fields) != width
+def _is_comment(fields: list[str], layout: _Layout) -> bool:
+    return fields[0].startswith("#") and (len(fields) != layout.width or not is_tag(fields[layout.tag]))
 
 
 def _ended(sentence: Sentence, problem: tuple[str, int] | None, report: Report) -> Iterator[Sentence]:

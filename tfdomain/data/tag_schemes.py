@@ -22,6 +22,7 @@ __all__ = [
     "detect_scheme",
     "entities_of",
     "illegal_tags",
+    "is_tag",
     "scheme_named",
     "split_tag",
     "tags_of",
@@ -66,10 +67,14 @@ def split_tag(tag: str) -> tuple[str, str]:
     """
     if tag == "O":
         return "O", ""
-    letter, mark, label = tag[:1], tag[1:2], tag[2:]
-    if letter not in _ROLES or mark not in ("-", "_") or not label.strip():
+    if not is_tag(tag):
         raise InputError(f"unknown tag {tag!r}", mend="tags are O, or a letter and a label: B-Disease, I-Disease")
-    return letter, label
+    return tag[0], tag[2:]
+
+
+def is_tag(tag: str) -> bool:
+    """Whether a string has the form of a tag in one of the schemes."""
+    return tag == "O" or (tag[:1] in _ROLES and tag[1:2] in ("-", "_") and bool(tag[2:].strip()))
 
 
 def scheme_named(name: str) -> str:
