@@ -78,7 +78,7 @@ class FeatureReader(tf.Module):
                 numbers += [*_standardise(days, spec), *_circle(month, 12), *_circle(days + 3, 7)]
             else:
                 numbers += _standardise(tf.cast(values, tf.float32), spec)
-        # A reduction over a column that is always there: the batch size is also known without any ids.
+        # Without numbers, or without categories, the batch size still has to be right.
         rows = tf.shape(columns[self._specs[0].name])[0]
         return {
             "features": tf.stack(numbers, axis=-1) if numbers else tf.zeros([rows, 0]),
