@@ -114,6 +114,12 @@ def test_equally_good_cuts_give_the_highest():
     assert choose_threshold([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4], metric="accuracy").value == pytest.approx(0.35)
 
 
+def test_a_cheap_error_counts_beside_a_very_dear_one():
+    costs = {"false_positive": 1e-6, "false_negative": 1e12}
+    chosen = choose_threshold([1, 0, 1, 0, 0], [0.9, 0.8, 0.7, 0.2, 0.1], costs=costs)
+    assert chosen.value == pytest.approx(0.45) and chosen.score == pytest.approx(1e-6 / 5)
+
+
 @pytest.mark.parametrize(
     ("true", "weight", "reason"),
     [([0, 0], None, "no positives"), ([1, 1], None, "no negatives"), ([], None, "no examples"),

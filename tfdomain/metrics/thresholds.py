@@ -18,8 +18,8 @@ THRESHOLD_SCORES = ("precision", "recall", "f1", "accuracy", "specificity", "fal
 
 _F_BETA = re.compile(r"f(\d+(?:\.\d+)?)")
 _ERRORS = ("false_positive", "false_negative")
-# Sums of weights in another order differ by rounding: cuts this close (relatively) are equal.
-_EQUAL = 1e-12
+# Sums of weights in another order differ by rounding: cuts this close are equal.
+_EQUAL = 1e-13
 
 
 class Threshold(NamedTuple):
@@ -88,7 +88,8 @@ def choose_threshold(
         return Threshold(0.5, name, None, reason)
     distinct, true_positives, false_positives = _cuts(positive, scores, weight)
     values = objective(true_positives, false_positives, true_positives[-1], false_positives[-1])
-    best = int(np.flatnonzero(values >= values.max() - _EQUAL * np.abs(values).max())[0])
+    unit = 1.0 if costs is None else abs(values.max())
+    best = int(np.flatnonzero(values >= values.max() - _EQUAL * unit)[0])
     score = float(values[best])
     return Threshold(_between(distinct, best), name, score if costs is None else 0.0 - score)
 
