@@ -17,7 +17,7 @@ import pyarrow as pa
 from tfdomain.data.faults import Fault
 from tfdomain.data.progress import bar
 from tfdomain.data.sources import explained_reading, read_blocks
-from tfdomain.data.span_records import read_span_records
+from tfdomain.data.span_records import ENTITY_KEYS, read_span_records
 from tfdomain.data.tag_schemes import Entity, scheme_named
 from tfdomain.data.tagged_sentences import read_sentences
 from tfdomain.data.tagging_collector import Collector
@@ -36,8 +36,8 @@ TAGGED_FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
-"""The form of a file by its ending, which `.gz` may follow. A `.tsv` holds CoNLL columns, unless its first line
-names the column of texts: then it is a table with a column of spans."""
+"""The form of a file by its ending, which `.gz` may follow. A `.tsv` is a table if its first line names a column of
+texts and one of entities, or if the caller names the latter; else it holds CoNLL columns."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -157,22 +157,25 @@ def read_tagged(
     if not files:
         raise InputError("no file is named", where="data", mend="give at least one file")
     paths = [Path(file) for file in files]
-    forms = [_form(path, text, is_columns=words is not None or tags is not None) for path in paths]
+    forms = [_form(path, text, entities, is_columns=words is not None or tags is not None) for path in paths]
     has_words = _all_alike(paths, [kind == "columns" for kind, _ in forms])
     collector = Collector(paths, on_overlap)
     detected = None
-    num_bytes = sum(path.stat().st_size for path in paths)
-    with bar("reading", total=num_bytes, in_bytes=True) as advance:
+    with bar("reading", total=sum(path.stat().st_size for path in paths), in_bytes=True) as advance:
         shared: dict[str, Any] = {"may_be_empty": not require_rows, "advance": advance}
         if has_words:
-            scheme = scheme if scheme == "auto" else scheme_named(scheme)
-            shared |= {"words": words, "tags": tags, "scheme": scheme, "joiner": joiner}
-            repair = on_illegal_tags == "repair"
             detected, joiner = read_sentences(
-                paths, [zipped for _, zipped in forms], collector, repair=repair, **shared
+                paths,
+                [zipped for _, zipped in forms],
+                collector,
+                words=words,
+                tags=tags,
+                scheme=scheme if scheme == "auto" else scheme_named(scheme),
+                joiner=joiner,
+                repair=on_illegal_tags == "repair",
+                **shared,
             )
         else:
-            joiner = None
             shared |= {"text": text, "entities": entities, "ends": ends}
             for index, (kind, zipped) in enumerate(forms):
                 report = partial(collector.faults.add, index)
@@ -184,7 +187,7 @@ def read_tagged(
         entities=collector.entities,
         words=collector.words if has_words else None,
         labels=sorted({entity.label for row in collector.entities for entity in row}),
-        joiner=joiner,
+        joiner=joiner if has_words else None,
         scheme=detected,
         num_repaired=collector.num_repaired,
         num_dropped=collector.num_dropped,
@@ -203,7 +206,7 @@ def _check(where: str, value: str, *choices: str) -> None:
         raise InputError(f"is {value!r}", where=where, mend=f"choose {' or '.join(choices)}")
 
 
-def _form(path: Path, text: str, is_columns: bool) -> tuple[Any, bool]:
+def _form(path: Path, text: str, entities: str | None, is_columns: bool) -> tuple[Any, bool]:
     """The form of a file and whether it is gzipped."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = suffixes[-1:] == [".gz"]
@@ -214,15 +217,17 @@ def _form(path: Path, text: str, is_columns: bool) -> tuple[Any, bool]:
         raise InputError(f"unknown file ending ({ending or 'none'})", where=str(path), mend=f"choose {choices}")
     with explained_reading(path):
         path.stat()
-    if kind == "tsv" and (is_columns or not _has_header(path, zipped, text)):
+    if kind == "tsv" and (is_columns or (entities is None and not _names_spans(path, zipped, text))):
         kind = "columns"
     return kind, zipped
 
 
-def _has_header(path: Path, zipped: bool, text: str) -> bool:
+def _names_spans(path: Path, zipped: bool, text: str) -> bool:
+    """Whether the first line of a file names a column of texts and one of entities."""
     block = next(read_blocks(path, zipped, may_be_empty=True), b"")
     names = block.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r").split("\t")
-    return text in [name.strip('"') for name in names]
+    known = {name.strip('"') for name in names}
+    return text in known and not known.isdisjoint(ENTITY_KEYS)
 
 
 def _all_alike(paths: list[Path], has_words: list[bool]) -> bool:
