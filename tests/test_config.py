@@ -65,7 +65,7 @@ def test_what_is_saved_is_what_was_meant(load, tmp_path):
         (["training.epoch=1"], r"unknown key training\.epoch; did you mean epochs\?"),
         (["training.zzz=1"], r"unknown key training\.zzz; the keys here are epochs, batch_size"),
         (["data.lable=x"], r"unknown key data\.lable; did you mean label\?"),
-        (["model.foo=1"], r"unknown key model\.foo; the keys here are pooling, dropout_rate"),
+        (["model.foo=1"], r"unknown key model\.foo; the keys here are dropout_rate, pooling"),
         (["optimiser=x"], r"unknown key optimiser; the keys here are name"),
         (["training.epochs=many"], r"training\.epochs is 'many'; it should be a valid integer"),
         (["training.epochs=0"], r"training\.epochs is 0; it should be greater than or equal to 1"),

@@ -10,13 +10,15 @@ import pytest
 import yaml
 
 from tfdomain.cli import main
-from tfdomain.config import Data, Experiment, Head, Training
+from tfdomain.config import ClassificationData, ClassifierHead, Experiment, Training
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("heading", "section"), [("data", Data), ("model", Head), ("training", Training)])
+@pytest.mark.parametrize(
+    ("heading", "section"), [("data", ClassificationData), ("model", ClassifierHead), ("training", Training)]
+)
 def test_every_key_is_documented_with_its_default(heading, section):
     page = (ROOT / "docs/experiment_file.md").read_text(encoding="utf-8")
     text = page.split(f"## `{heading}`\n")[1].split("\n## ")[0]

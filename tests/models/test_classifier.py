@@ -33,7 +33,9 @@ def test_loss_is_smoothed_cross_entropy(three, smoothing):
     target = (1 - smoothing) * np.eye(3)[CLASSES] + smoothing / 3
     exponents = np.exp(LOGITS.astype("float64"))
     expected = -(target * np.log(exponents / exponents.sum(1, keepdims=True))).sum(1)
-    np.testing.assert_allclose(three.example_losses(tf.constant(CLASSES), tf.constant(LOGITS)), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        three.example_losses({"labels": tf.constant(CLASSES)}, tf.constant(LOGITS)), expected, atol=1e-6
+    )
 
 
 def test_balanced_weights_are_those_of_scikit_learn(three):
@@ -69,9 +71,9 @@ def test_class_and_sample_weights_multiply_in_the_loss_of_a_batch(three):
     np.testing.assert_allclose(batch["sample_weight"], (given * balanced)[order], rtol=1e-6)
     tokens = {name: batch[name] for name in ("token_ids", "segment_ids", "padding_mask")}
     seed = tf.constant([0, 0])
-    losses = three.example_losses(batch["labels"], three(tokens, training=True, dropout_seed=seed, logits=True))
+    losses = three.example_losses(batch, three(tokens, training=True, dropout_seed=seed, logits=True))
     expected = (losses.numpy() * (given * balanced)[order]).sum() / 4
-    actual = three.replica_loss(batch, num_examples=tf.constant(4.0), seed=seed)
+    actual = three.replica_loss(batch, denominator=tf.constant(4.0), seed=seed)
     assert float(actual) == pytest.approx(expected, rel=1e-5)
 
 

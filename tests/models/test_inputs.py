@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
+from tfdomain.models.batches import batches_of
 from tfdomain.models.datasets import explained_labels, without_labels
-from tfdomain.models.inputs import batches_of, split_pair
+from tfdomain.models.inputs import named_columns
 
 TEXTS = ["my car is lost", "we paid", "", "the new house", "no money"]
 NAMES = ["bad", "good"]
@@ -59,7 +60,7 @@ def test_columns_of_every_kind(make, tokenizer, texts):
 )
 def test_what_is_no_text_is_refused_in_one_line(x, message):
     with pytest.raises(InputError, match=message):
-        split_pair(x)
+        named_columns(x, ["text", "text_pair"])
 
 
 @pytest.mark.parametrize("name", ["labels", "sample_weight"])

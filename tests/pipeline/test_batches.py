@@ -34,7 +34,11 @@ def equal(first, second) -> bool:
 
 def test_a_batch_has_the_vocabulary_of_the_house(tokenizer):
     batches = TokenBatches(
-        TEXTS, tokenizer=tokenizer, pairs=TEXTS, labels=[1] * 101, sample_weight=[0.5] * 101, batch_size=8
+        {"text": TEXTS, "text_pair": TEXTS},
+        tokenizer=tokenizer,
+        labels=[1] * 101,
+        sample_weight=[0.5] * 101,
+        batch_size=8,
     )
     batch = next(iter(batches.epoch(0)))
     assert {key: (value.dtype.name, value.shape.rank) for key, value in batch.items()} == {
@@ -161,19 +165,19 @@ def test_keras_trains_on_an_epoch(tokenizer):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"texts": []}, "there are no rows"),
+        ({"columns": []}, "there are no rows"),
         ({"rows": []}, "there are no rows"),
         ({"rows": [101]}, "not rows of 101"),
-        ({"labels": [1]}, "101 in texts, 1 in labels"),
+        ({"labels": [1]}, "101 in text, 1 in labels"),
         ({"labels": ["a"] * 101}, "not numbers"),
-        ({"pairs": ["a", None]}, "pairs[1]: is missing"),
+        ({"columns": {"text": ["a", None]}}, "text[1]: is missing"),
         ({"batch_size": 0}, "batch_size: is 0"),
         ({"seed": -1}, "seed: is -1"),
     ],
 )
 def test_arguments_out_of_range(tokenizer, arguments, words):
     with pytest.raises(InputError) as caught:
-        TokenBatches(**({"texts": TEXTS, "tokenizer": tokenizer} | arguments))
+        TokenBatches(**({"columns": TEXTS, "tokenizer": tokenizer} | arguments))
     assert words in str(caught.value)
 
 

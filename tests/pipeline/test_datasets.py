@@ -13,6 +13,8 @@ FORMS = {
     "pair and label": ((TEXTS, PAIRS), LABELS),
     "pair, label and weight": ((TEXTS, PAIRS), LABELS, WEIGHTS),
     "text, label and weight": (TEXTS, LABELS, WEIGHTS),
+    "columns by name": {"text": TEXTS},
+    "pair by name and label": ({"text": TEXTS, "text_pair": PAIRS}, LABELS),
 }
 
 
@@ -61,7 +63,7 @@ def test_float_labels_stay_floats(tokenizer):
         ([1, 2], "texts of type"),
         ((TEXTS, LABELS, WEIGHTS, WEIGHTS), "tuples of 4"),
         (((TEXTS, PAIRS, PAIRS), LABELS), "3 texts"),
-        ({"text": TEXTS}, "dictionaries without token_ids"),
+        ({"words": TEXTS}, "dictionaries without token_ids"),
         ([["a", "b"]], None),
     ],
 )

@@ -63,7 +63,7 @@ def test_run_folder(finished, labelled_texts):
     model = tfdomain.load(finished / "model")
     texts, labels = labelled_texts
     assert model.evaluate(texts[:20], labels[:20])["accuracy"] == metrics["test"]["accuracy"]
-    assert model.notes["label"] == "status"
+    assert model.notes["data"]["label"] == "status"
 
 
 def test_best_epoch_becomes_the_model(finished):

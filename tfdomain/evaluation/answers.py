@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -13,9 +13,8 @@ from tfdomain.data.rest import as_json
 from tfdomain.data.rows import Rows
 from tfdomain.errors import InputError
 
-__all__ = ["ANSWERS", "WRITERS", "Columns", "find_columns"]
+__all__ = ["WRITERS", "Columns", "find_columns"]
 
-ANSWERS = ("label", "score", "scores")
 ROWS_AT_ONCE = 65_536
 INT64 = range(-(2**63), 2**63)
 EXACT_IN_FLOAT64 = range(-(2**53), 2**53 + 1)
@@ -29,11 +28,13 @@ class Columns:
         rows: The source.
         names: The source's name of each column to the target's: the texts, then the others.
         types: The Arrow type of each in a Parquet target, by the target's name.
+        answer_types: The same of the answers that come beside them.
     """
 
     rows: Rows
     names: dict[str, str]
     types: dict[str, pa.DataType]
+    answer_types: Mapping[str, pa.DataType]
 
     def read(self, start: int, count: int) -> list[dict[str, Any]]:
         """Some rows by the target's names; a key that a row of JSON Lines lacks is not there."""
@@ -46,11 +47,12 @@ class Columns:
         ]
 
 
-def find_columns(rows: Rows, *, typed: bool) -> Columns:
+def find_columns(rows: Rows, answer_types: Mapping[str, pa.DataType], *, typed: bool) -> Columns:
     """Looks through the source for its columns, and for the types of their values where these are needed.
 
     Args:
         rows: Read with `rest=True`.
+        answer_types: The answers that will come beside the columns, and their types in a Parquet target.
         typed: Whether the types are wanted. A column of integers, of numbers or of booleans alone keeps its
             type; all others become strings, what is no string as JSON.
     """
@@ -61,15 +63,16 @@ def find_columns(rows: Rows, *, typed: bool) -> Columns:
                 found = kinds.setdefault(name, set())
                 if typed:
                     found.add(_kind(value))
-    taken = {*rows.text_columns, *kinds, *ANSWERS}
+    taken = {*rows.text_columns, *kinds, *answer_types}
     names = {}
     for name in [*rows.text_columns, *kinds]:
         names[name] = name
-        while names[name] in ANSWERS or (names[name] != name and names[name] in taken):
+        while names[name] in answer_types or (names[name] != name and names[name] in taken):
             names[name] = f"source_{names[name]}"
         taken.add(names[name])
     types = {names[name]: pa.string() for name in rows.text_columns}
-    return Columns(rows, names, types | {names[name]: _arrow_type(found) for name, found in kinds.items()})
+    types |= {names[name]: _arrow_type(found) for name, found in kinds.items()}
+    return Columns(rows, names, types, answer_types)
 
 
 def _rest(rows: Rows, start: int, count: int) -> list[dict[str, Any]]:
@@ -98,26 +101,23 @@ def _as_field(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else as_json(value)
 
 
-Writer = Callable[[IO, Iterator[list[dict[str, Any]]], Columns, Sequence[str]], None]
+Writer = Callable[[IO, Iterator[list[dict[str, Any]]], Columns], None]
 
 
-def _write_json_lines(
-    file: IO, chunks: Iterable[list[dict[str, Any]]], columns: Columns, labels: Sequence[str]
-) -> None:
+def _write_json_lines(file: IO, chunks: Iterable[list[dict[str, Any]]], columns: Columns) -> None:
     for chunk in chunks:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in chunk)
 
 
-def _write_csv(file: IO, chunks: Iterable[list[dict[str, Any]]], columns: Columns, labels: Sequence[str]) -> None:
-    writer = csv.DictWriter(file, [*columns.names.values(), *ANSWERS], lineterminator="\n")
+def _write_csv(file: IO, chunks: Iterable[list[dict[str, Any]]], columns: Columns) -> None:
+    writer = csv.DictWriter(file, [*columns.names.values(), *columns.answer_types], lineterminator="\n")
     writer.writeheader()
     for chunk in chunks:
         writer.writerows({name: _as_field(value) for name, value in row.items()} for row in chunk)
 
 
-def _write_parquet(file: IO, chunks: Iterable[list[dict[str, Any]]], columns: Columns, labels: Sequence[str]) -> None:
-    scores = pa.struct([pa.field(name, pa.float32()) for name in labels])
-    types = columns.types | {"label": pa.string(), "score": pa.float32(), "scores": scores}
+def _write_parquet(file: IO, chunks: Iterable[list[dict[str, Any]]], columns: Columns) -> None:
+    types = {**columns.types, **columns.answer_types}
     texts = [name for name, kind in columns.types.items() if pa.types.is_string(kind)]
     schema = pa.schema(list(types.items()))
     with pq.ParquetWriter(file, schema) as writer:

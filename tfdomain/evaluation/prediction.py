@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-from tfdomain.data.labels import label_ids
+from tfdomain.config import EXPERIMENTS, DataFiles, validated
+from tfdomain.data.examples import Reading
+from tfdomain.data.readers import read_examples
 from tfdomain.data.rows import Rows, read_rows
 from tfdomain.errors import InputError, TfdomainError
 from tfdomain.evaluation.answers import WRITERS, Columns, find_columns
 from tfdomain.files import whole_file
-from tfdomain.models.classifier import TextClassifier
-from tfdomain.optimization.progress import with_bar
-from tfdomain.pipeline.batches import TokenBatches
+from tfdomain.models.base import TextModel
+from tfdomain.models.prediction import predict_chunks
 
 __all__ = ["Predicted", "evaluate_file", "predict_file"]
 
@@ -35,7 +35,7 @@ class Predicted(NamedTuple):
 
 
 def predict_file(
-    model: TextClassifier,
+    model: TextModel,
     source: Sequence[Path],
     target: str | os.PathLike,
     *,
@@ -44,14 +44,14 @@ def predict_file(
 ) -> Predicted:
     """Writes the predictions of a file's rows, in their order, whatever their number.
 
-    Each row of the target has the columns of the source, the texts first, and then `label`, `score` (the
-    label's probability) and `scores` (every label's): an object in JSON Lines, a JSON object in CSV, a
-    struct in Parquet. A column of the source that has one of these three names is kept under it with
-    `source_` before. An empty text is classified like any other, and a source without rows gives a target
+    Each row of the target has the columns of the source, the texts first, and then the model's `answers`:
+    `label`, `score` and `scores` of a classifier. What is no plain value is an object in JSON Lines, JSON in
+    CSV, a struct or a list in Parquet. A column of the source that has an answer's name is kept under it with
+    `source_` before. An empty text is answered like any other, and a source without rows gives a target
     without rows. The rows are kept in the system's temporary folder meanwhile, not in the user's cache.
 
     Args:
-        model: A trained classifier.
+        model: A trained model.
         source: Files as `read_rows` takes them; no label is needed.
         target: `.jsonl`, `.csv` or `.parquet`; it appears when it is complete.
         texts: The text columns, two where the model reads pairs; None: those it was trained on.
@@ -81,14 +81,14 @@ def predict_file(
             require_rows=False,
             cache_dir=cache,
         )
-        columns = find_columns(rows, typed=target.suffix == ".parquet")
+        columns = find_columns(rows, model.answer_types(), typed=target.suffix == ".parquet")
         with whole_file(target, "wb" if target.suffix == ".parquet" else "w") as file:
-            WRITERS[target.suffix](file, _answers(model, rows, columns), columns, model.labels)
+            WRITERS[target.suffix](file, _answered(model, rows, columns), columns)
         return Predicted(rows.num_rows, rows.num_skipped)
 
 
 def evaluate_file(
-    model: TextClassifier,
+    model: TextModel,
     source: Sequence[Path],
     *,
     texts: Sequence[str] | None = None,
@@ -111,34 +111,37 @@ def evaluate_file(
         InputError: The source, a column or a label is wrong.
         TfdomainError: The temporary folder cannot be written.
     """
-    label = label or model.notes.get("label", "label")
-    texts = _text_columns(model, texts)
+    data = _data_section(model, texts, label)
     with _temporary_cache() as cache:
-        rows = read_rows(
-            source,
-            texts=texts,
-            label=label,
-            on_bad_row=on_bad_row,
-            skip_mend=SKIP_MEND,
-            require_text=False,
-            cache_dir=cache,
-        )
-        ids = label_ids(rows.labels, model.labels, where=rows.where, unseen=on_bad_row, skip_mend=SKIP_MEND)
-        known = np.flatnonzero(ids >= 0)
-        if not len(known):
-            # Not one row is left: what their labels are is told after all.
-            label_ids(rows.labels, model.labels, where=rows.where)
-        inputs = rows.texts[0] if len(texts) == 1 else tuple(rows.texts)
-        predictions = model.predict(inputs, verbose=1, rows=known)
+        reading = Reading(on_bad_row=on_bad_row, skip_mend=SKIP_MEND, cache_dir=cache)
+        examples = read_examples(model.task, source, data, reading)
+        encoded = examples.encode(model.settings(), reading)
+        known = np.arange(len(examples)) if encoded.rows is None else encoded.rows
+        predictions = model.predict(examples.inputs, verbose=1, rows=known)
         # Not `model.evaluate`: where classes are named by numbers it takes whole numbers for their names.
-        metrics = model.measure(ids[known], predictions)
+        truth = encoded.truth if encoded.rows is None else [encoded.truth[row] for row in known]
+        metrics = model.measure(truth, predictions)
     if on_bad_row == "skip":
-        metrics = metrics | {"num_skipped": rows.num_skipped + rows.num_rows - len(known)}
+        metrics = metrics | {"num_skipped": examples.num_skipped + len(examples) - len(known)}
     return metrics
 
 
-def _text_columns(model: TextClassifier, texts: Sequence[str] | None) -> list[str]:
-    chosen = list(texts or model.notes.get("text", ["text", "text_pair"][: 1 + model.pairs]))
+def _data_section(model: TextModel, texts: Sequence[str] | None, label: str | None) -> DataFiles:
+    """The `data` section that the model was trained with, with other columns where they are asked for."""
+    # Release 0.1 kept the two columns alone.
+    kept = model.notes.get("data", {name: model.notes[name] for name in ("text", "label") if name in model.notes})
+    asked: dict[str, Any] = {} if label is None else {"label": label}
+    kind: Any = EXPERIMENTS[model.task].model_fields["data"].annotation
+    if "text" in kind.model_fields:
+        asked["text"] = _text_columns(model, texts)
+    elif texts:
+        raise InputError(f"the files of {model.task} have no text columns", where="--text", mend="leave it out")
+    return validated(kind, {"train": "-"} | kept | asked, where="--label")
+
+
+def _text_columns(model: TextModel, texts: Sequence[str] | None) -> list[str]:
+    kept = model.notes.get("data", model.notes).get("text", list(model.text_names[: 1 + model.pairs]))
+    chosen = list(texts or ([kept] if isinstance(kept, str) else kept))
     if len(chosen) != 1 + model.pairs:
         problem = f"names {len(chosen)} columns, and the model reads {1 + model.pairs} texts a row"
         raise InputError(problem, where="--text", mend="name as many columns")
@@ -157,47 +160,18 @@ def _temporary_cache() -> Iterator[Path]:
         yield Path(path)
 
 
-def _answers(model: TextClassifier, rows: Rows, columns: Columns) -> Iterator[list[dict[str, Any]]]:
+def _answered(model: TextModel, rows: Rows, columns: Columns) -> Iterator[list[dict[str, Any]]]:
     """The rows of the target, `ROWS_AT_ONCE` at a time, under the names of the target."""
-    for start, predictions in _predictions(model, rows):
-        chunk = columns.read(start, len(predictions))
-        best, highest = predictions.argmax(axis=-1).tolist(), predictions.max(axis=-1).tolist()
-        for row, label, score, scores in zip(chunk, best, highest, predictions.tolist(), strict=True):
-            row |= {
-                "label": model.labels[label],
-                "score": score,
-                "scores": dict(zip(model.labels, scores, strict=True)),
-            }
-        yield chunk
-
-
-def _predictions(model: TextClassifier, rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
-    """The first row of each chunk, and the chunk's predictions: float32 `[at most ROWS_AT_ONCE, classes]`."""
     starts = range(0, rows.num_rows, ROWS_AT_ONCE)
-    sizes = {start: min(ROWS_AT_ONCE, rows.num_rows - start) for start in starts}
-    num_batches = sum(-(-size // BATCH_SIZE) for size in sizes.values())
-    predictions, left = np.zeros([0, len(model.labels)], np.float32), 0
-    for start, batch in with_bar(_batches(model, rows, starts), num_batches=num_batches, title="predicting"):
-        if not left:
-            left = sizes[start]
-            predictions = np.empty([left, len(model.labels)], np.float32)
-        row_ids = batch["row_ids"].numpy()
-        predictions[row_ids] = model.predict_batch(batch).numpy()
-        left -= len(row_ids)
-        if not left:
-            yield start, predictions
-
-
-def _batches(model: TextClassifier, rows: Rows, starts: range) -> Iterator[tuple[int, dict[str, tf.Tensor]]]:
-    for start in starts:
-        columns = [column.slice(start, ROWS_AT_ONCE) for column in rows.texts]
-        batches = TokenBatches(
-            columns[0],
-            pairs=columns[1] if model.pairs else None,
-            tokenizer=model.tokenizer,
-            max_length=model.max_length,
-            batch_size=BATCH_SIZE,
-            shuffle=False,
-        )
-        for batch in batches.epoch(0):
-            yield start, batch
+    chunks = ([column.slice(start, ROWS_AT_ONCE) for column in rows.texts] for start in starts)
+    sizes = [min(ROWS_AT_ONCE, rows.num_rows - start) for start in starts]
+    predictions = predict_chunks(
+        model,
+        (dict(zip(model.text_names, texts, strict=False)) for texts in chunks),
+        batch_size=BATCH_SIZE,
+        num_batches=sum(-(-size // BATCH_SIZE) for size in sizes),
+        title="predicting",
+    )
+    for start, size, predicted in zip(starts, sizes, predictions, strict=True):
+        answers = model.answers(predicted)
+        yield [row | answer for row, answer in zip(columns.read(start, size), answers, strict=True)]

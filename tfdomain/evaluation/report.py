@@ -22,19 +22,48 @@ _LOG_WIDTH = 200
 
 _SUMMARY = {
     "num_examples": "examples",
+    "num_entities": "entities",
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
     "weighted_f1": "weighted F1",
     "roc_auc": "ROC AUC",
     "pr_auc": "PR AUC",
+    "mean_average_precision": "mean average precision",
+    "exact_match": "exact match",
+    "hamming_loss": "Hamming loss",
+    "threshold": "threshold",
+    "cost": "cost an example",
+    "entity_precision": "entity precision",
+    "entity_recall": "entity recall",
+    "entity_f1": "entity F1",
+    "macro_entity_f1": "macro entity F1",
+    "token_accuracy": "token accuracy",
+    "answer_f1": "answer F1",
+    "answerable_f1": "answer F1 of the answerable",
+    "no_answer_accuracy": "accuracy on the unanswerable",
+    "mse": "mean squared error",
+    "mae": "mean absolute error",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "r2": "R\u00b2",
     "log_loss": "log loss",
 }
-_CLASS_COLUMNS = {
+"""The plain numbers that are shown, and their names; in classification micro F1 is the accuracy again."""
+_TABLES = {"per_class": "class", "per_label": "label", "per_entity": "entity", "per_target": "target"}
+_PLURALS = {"class": "classes", "entity": "entities"}
+_COLUMNS = {
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
     "roc_auc": "ROC AUC",
     "pr_auc": "PR AUC",
+    "threshold": "threshold",
+    "mse": "MSE",
+    "mae": "MAE",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "r2": "R\u00b2",
     "support": "examples",
 }
 
@@ -42,12 +71,12 @@ _CLASS_COLUMNS = {
 def report_text(metrics: Mapping[str, Any], *, title: str = "Test", width: int | None = None) -> str:
     """The report as plain text: no colours, no control characters, columns aligned.
 
-    It shows the summary, the classes, and the most frequent confusions. Up to 25 classes are all
-    shown, the largest first; of more only the 25 with the lowest F1, with a note.
+    It shows the summary, the classes (or labels, entities, targets), and the most frequent
+    confusions. Up to 25 classes are all shown, the largest first; of more only the 25 with the
+    lowest F1, with a note.
 
     Args:
-        metrics: As `tfdomain.metrics.classification.classification_metrics` gives them; what is
-            missing is not shown.
+        metrics: As the functions of `tfdomain.metrics` give them; what is missing is not shown.
         title: The heading.
         width: The number of columns of text; None takes as many as the report needs.
 
@@ -80,8 +109,9 @@ def print_report(metrics: Mapping[str, Any], title: str = "Test", *, file: TextI
 
 def _report(metrics: Mapping[str, Any], title: str) -> Group:
     parts: list[Any] = [Text(title, style="bold"), _summary_table(metrics)]
-    if metrics.get("per_class"):
-        parts += _class_parts(metrics["per_class"])
+    for key, kind in _TABLES.items():
+        if metrics.get(key):
+            parts += _score_parts(kind, metrics[key])
     if metrics.get("confusion_matrix") and metrics.get("per_class"):
         parts += _confusion_parts(metrics["confusion_matrix"], list(metrics["per_class"]))
     return Group(*parts)
@@ -93,25 +123,26 @@ def _summary_table(metrics: Mapping[str, Any]) -> Table:
     table.add_column(justify="right", no_wrap=True)
     names = list(metrics.get("per_class", {}))
     for key, name in _SUMMARY.items():
-        if key in metrics:
+        if key in metrics and not (key == "micro_f1" and names):
             # Of two classes the precision-recall area belongs to one; it differs for the other.
             of = f" of {_name(names[1])}" if key == "pr_auc" and len(names) == 2 else ""
             table.add_row(Text(f"  {name}{of}"), _number(metrics[key]))
     return table
 
 
-def _class_parts(per_class: Mapping[str, Mapping[str, Any]]) -> list[Any]:
-    if len(per_class) <= MAX_CLASSES:
-        chosen = sorted(per_class.items(), key=lambda item: -item[1]["support"])
-        heading = "classes"
+def _score_parts(kind: str, scores: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    heading = _PLURALS.get(kind, f"{kind}s")
+    if len(scores) <= MAX_CLASSES:
+        chosen = sorted(scores.items(), key=lambda item: -(item[1].get("support") or 0))
     else:
         # A class that occurs nowhere has no F1 and is no weakness of the model: it goes last.
-        worst = sorted(per_class.items(), key=lambda item: (item[1]["f1"] is None, item[1]["f1"] or 0.0))
+        worst = sorted(scores.items(), key=lambda item: (item[1].get("f1") is None, item[1].get("f1") or 0.0))
         chosen = worst[:MAX_CLASSES]
-        heading = f"classes (the {MAX_CLASSES} of {len(per_class)} with the lowest F1; the metrics hold them all)"
-    table = _table("class", *_CLASS_COLUMNS.values())
-    for name, scores in chosen:
-        table.add_row(_name(name), *(_number(scores.get(key)) for key in _CLASS_COLUMNS))
+        heading += f" (the {MAX_CLASSES} of {len(scores)} with the lowest F1; the metrics hold them all)"
+    columns = {key: name for key, name in _COLUMNS.items() if any(key in one for _, one in chosen)}
+    table = _table(kind, *columns.values())
+    for name, one in chosen:
+        table.add_row(_name(name), *(_number(one.get(key)) for key in columns))
     return [Text(), Text(heading, style="bold"), table]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 
 from tfdomain.config import FitOptions, validated
@@ -19,24 +20,31 @@ from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.encoders.vocabulary import TokenizerSettings
 from tfdomain.errors import InputError
 from tfdomain.models import fitting, prediction
+from tfdomain.models.batches import batches_of
 from tfdomain.models.parameters import default_optimizer, trained_variables
 from tfdomain.optimization.loop import EpochSource, LoopState
 from tfdomain.optimization.train_step import make_train_function
+from tfdomain.pipeline.batches import TEXT_NAMES, TOKEN_KEYS, tokenize_texts
 
-__all__ = ["ENCODER_INPUTS", "TextModel", "encoder_inputs"]
+__all__ = ["TextModel"]
 
 DEFAULT_MAX_LENGTH = 128
-ENCODER_INPUTS = ("token_ids", "segment_ids", "padding_mask")
+# What a batch holds for the loss and for the order, and a forward pass does not read.
+BESIDE_INPUTS = ("labels", "sample_weight", "row_ids")
 
 
 class TextModel(keras.Model):
     """An encoder with a head; a task subclasses it.
 
-    A subclass gives `call`, `example_losses`, `encode_labels` and `measure`, and names its `task`
-    and the `headline` metrics that are shown after each epoch, and the `loss_metric` that is its
-    loss on held-out examples. A task with classes has their names in `labels`. The model owns its
-    train function: one update is `train_replica`, the same under every `tf.distribute` strategy,
-    and its dropout is a function of (seed, step, replica, layer).
+    Raw columns by name (`column_specs`) become a token batch in `prepare`, inside the graph: the
+    same for training, for `predict` and in the exported model. `call` takes the batch to the head's
+    outputs, `example_losses` to losses, `decode` to predictions, `serve` to the answers of the
+    exported signature. `encode_labels` turns people's labels into the arrays that the loss takes,
+    `measure` compares predictions with them. A subclass names its `task`, the `headline` metrics
+    that are shown after each epoch, and the `loss_metric` that is its loss on held-out examples; a
+    task with classes has their names in `labels`. The model owns its train function: one update is
+    `train_replica`, the same under every `tf.distribute` strategy, and its dropout is a function of
+    (seed, step, replica, layer).
 
     Args:
         encoder: Turns tokens into vectors.
@@ -53,6 +61,16 @@ class TextModel(keras.Model):
     headline: tuple[str, ...]
     loss_metric: str
     labels: Sequence[str] | None = None
+    text_names: Sequence[str] = TEXT_NAMES
+    """What `predict` calls the texts of a row, in their order."""
+    training_names: Sequence[str] = TEXT_NAMES
+    """What `fit` calls them, where it reads others."""
+    feature_names: Sequence[str] = ()
+    """Further columns that it reads."""
+    unused_options: Sequence[str] = ()
+    """The options of `fit` that mean nothing to the task."""
+    takes_callers_loss = True
+    """Whether a loss and metrics given to `compile` can read what `predict` gives."""
 
     def __init__(
         self,
@@ -115,13 +133,34 @@ class TextModel(keras.Model):
 
     # What a task gives.
 
-    def example_losses(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-        """The float32 `[batch]` losses of the head's raw outputs."""
+    def column_specs(self) -> dict[str, tf.TensorSpec]:
+        """The raw columns that it answers, as the exported signature takes them."""
+        names = self.text_names[: 1 + self.pairs]
+        return {name: tf.TensorSpec([None], tf.string, name=name) for name in names}
+
+    def prepare(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """A token batch of raw columns, `[batch]` each; runs in the graph and knows no state but constants."""
+        return tokenize_texts(columns, self.tokenizer, self.max_length)
+
+    def sample_batch(self) -> dict[str, tf.Tensor]:
+        """A batch such as `prepare` gives, of one row: what weights and shapes are found with."""
+        return {name: tf.ones([1, 3], tf.int32) for name in TOKEN_KEYS}
+
+    def example_losses(self, batch: Mapping[str, tf.Tensor], outputs: Any) -> tf.Tensor:
+        """The float32 `[batch]` losses of the head's raw outputs; the batch holds `labels`."""
         raise NotImplementedError
 
+    def loss_denominator(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """What the sum of a batch's losses is divided by, float32 scalar: its examples."""
+        return tf.cast(tf.shape(batch["token_ids"])[0], tf.float32)
+
     def encode_labels(self, labels: Any) -> np.ndarray:
-        """The labels as people write them, as the array that the loss takes."""
+        """The labels as people write them, as the array `[n, ...]` that the loss takes."""
         raise NotImplementedError
+
+    def truth(self, labels: Any) -> Any:
+        """The labels as people write them, as `measure` takes them: a sequence of one entry a row."""
+        return self.encode_labels(labels)
 
     def example_weights(
         self, labels: np.ndarray, options: FitOptions, rows: np.ndarray | None = None
@@ -129,10 +168,32 @@ class TextModel(keras.Model):
         """The float32 `[n]` weights that the options ask for; None where all weigh the same."""
         return None
 
-    def measure(
-        self, labels: np.ndarray, predictions: np.ndarray, sample_weight: np.ndarray | None = None
-    ) -> dict[str, Any]:
-        """The task's metrics of predictions against encoded labels."""
+    def decode(self, batch: Mapping[str, tf.Tensor]) -> Any:
+        """The predictions of a token batch: one tensor `[batch, ...]` or a dictionary of such."""
+        return self(batch, training=False)
+
+    def collect(self, decoded: Any) -> Any:
+        """What `predict` gives, from what `decode` gave for all rows, as numpy arrays."""
+        return decoded
+
+    def blank_predictions(self, num_rows: int) -> Any:
+        """Predictions that say nothing, to find out which metrics some rows define."""
+        raise NotImplementedError
+
+    def measure(self, truth: Any, predictions: Any, sample_weight: np.ndarray | None = None) -> dict[str, Any]:
+        """The task's metrics of predictions against what `truth` gave."""
+        raise NotImplementedError
+
+    def answers(self, predictions: Any) -> list[dict[str, Any]]:
+        """Predictions as people read them, one dictionary of JSON values a row."""
+        raise NotImplementedError
+
+    def answer_types(self) -> dict[str, pa.DataType]:
+        """The keys of `answers`, and their types in a Parquet file."""
+        raise NotImplementedError
+
+    def serve(self, batch: Mapping[str, tf.Tensor], columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The answer of the exported `serving_default` signature to a token batch and its raw columns."""
         raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:
@@ -141,7 +202,7 @@ class TextModel(keras.Model):
 
     def build_head(self) -> None:
         """Creates every weight, by running the finished model once; constructors end with it."""
-        self(_sample_batch(), training=False)
+        self(self.sample_batch(), training=False)
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` makes a model without its weights from."""
@@ -201,8 +262,9 @@ class TextModel(keras.Model):
         """Trains the model.
 
         Args:
-            x: Texts; a tuple of two lists for pairs; token arrays as the tokenizer gives them; or a
-                `tf.data.Dataset` of (text, label) or (text, label, sample weight).
+            x: Texts; a tuple of two lists for pairs; a dictionary or DataFrame of columns by name;
+                token arrays as the tokenizer gives them; or a `tf.data.Dataset` of (text, label) or
+                (text, label, sample weight).
             y: A label a text; None with a data set.
             validation_data: (x, y), (x, y, sample_weight) or a data set, measured after each epoch.
             sample_weight: Float `[n]`, a factor on each example's loss.
@@ -245,6 +307,21 @@ class TextModel(keras.Model):
         """The batches that `fit` trains on; see `tfdomain.models.fitting`."""
         return fitting.training_batches(self, x, labels, options=options, **more)
 
+    def batches(self, x: Any, *, batch_size: int, labels: np.ndarray | None = None, **more: Any) -> EpochSource:
+        """A source of token batches of `x`; see `tfdomain.models.batches`."""
+        return batches_of(
+            x,
+            tokenizer=self.tokenizer,
+            max_length=self.max_length,
+            batch_size=batch_size,
+            prepare=self.prepare,
+            names=self.text_names if labels is None else self.training_names,
+            others=self.feature_names,
+            labels=labels,
+            label_names=self.labels,
+            **more,
+        )
+
     def prepare_training(self, options: FitOptions, num_batches: int) -> None:
         """Sets the options and, unless the caller compiled the model, its optimizer and schedule."""
         self.options, self.stop_training = options, False
@@ -277,12 +354,12 @@ class TextModel(keras.Model):
         functions = list(self._train_functions.values())
         return functions[-1].get_concrete_function() if functions else None
 
-    def train_replica(self, batch: Mapping[str, tf.Tensor], *, num_examples: tf.Tensor, seed: tf.Tensor):
+    def train_replica(self, batch: Mapping[str, tf.Tensor], *, denominator: tf.Tensor, seed: tf.Tensor):
         """One update from this replica's share of a batch; the seam that other train steps replace.
 
         Args:
             batch: The batch vocabulary, with `labels`.
-            num_examples: Float32 scalar, the examples of the global batch.
+            denominator: Float32 scalar, `loss_denominator` of the global batch.
             seed: int32 `[2]`, of everything random in this step.
 
         Returns:
@@ -290,27 +367,26 @@ class TextModel(keras.Model):
         """
         variables = trained_variables(self)
         with tf.GradientTape() as tape:
-            loss = self.replica_loss(batch, num_examples=num_examples, seed=seed)
+            loss = self.replica_loss(batch, denominator=denominator, seed=seed)
             scaled = self.optimizer.scale_loss(loss)
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         return loss
 
-    def replica_loss(self, batch, *, num_examples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def replica_loss(self, batch, *, denominator: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """This replica's part of the batch's mean loss, float32 scalar."""
-        inputs, labels, weights = encoder_inputs(batch), batch["labels"], batch.get("sample_weight")
+        inputs, weights = _model_inputs(batch), batch.get("sample_weight")
         outputs = self(inputs, training=True, dropout_seed=seed, logits=self.uses_task_loss)
         if self.uses_task_loss:
-            losses = self.example_losses(labels, outputs)
-            return tf.reduce_sum(losses if weights is None else losses * weights) / num_examples
+            losses = self.example_losses(batch, outputs)
+            return tf.reduce_sum(losses if weights is None else losses * weights) / denominator
+        labels = batch["labels"]
         mean = self.compute_loss(x=inputs, y=labels, y_pred=outputs, sample_weight=weights, training=True)
-        return mean * tf.cast(tf.shape(labels)[0], tf.float32) / num_examples
+        return mean * tf.cast(tf.shape(labels)[0], tf.float32) / denominator
 
     # Use.
 
-    def predict(
-        self, x: Any, batch_size: int = 64, verbose: str | int = 0, *, rows: np.ndarray | None = None
-    ) -> np.ndarray:
-        """The predictions of texts, pairs or a data set, in their order: float32 `[n, ...]`.
+    def predict(self, x: Any, batch_size: int = 64, verbose: str | int = 0, *, rows: np.ndarray | None = None) -> Any:
+        """The predictions of texts, pairs, tables or a data set, in their order; float32 `[n, ...]` for most tasks.
 
         Args:
             x: As for `fit`.
@@ -343,16 +419,13 @@ class TextModel(keras.Model):
         """
         return prediction.evaluate(self, x, y, batch_size, verbose, sample_weight)
 
-    def predict_batch(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The predictions of one token batch, compiled once however long the texts are."""
+    def predict_batch(self, batch: Mapping[str, tf.Tensor]) -> Any:
+        """`decode` of one token batch, compiled once however long the texts are."""
+        inputs = _model_inputs(batch)
         if self._predict_function is None:
-            spec = {name: tf.TensorSpec([None, None], tf.int32) for name in ENCODER_INPUTS}
-            self._predict_function = tf.function(lambda inputs: self(inputs, training=False), input_signature=[spec])
-        return self._predict_function(encoder_inputs(batch))
-
-    def no_predictions(self) -> np.ndarray:
-        """What `predict` gives for no text at all: float32 `[0, ...]`."""
-        return self.predict_batch(_sample_batch()).numpy()[:0]
+            spec = tf.nest.map_structure(_any_size, inputs)
+            self._predict_function = tf.function(self.decode, input_signature=[spec])
+        return self._predict_function(inputs)
 
     def save(self, folder: str | Path, *, overwrite: bool = True, **notes: Any) -> None:
         """Writes the model as a folder that `tfdomain.load` reads; see `tfdomain.models.folder`."""
@@ -367,10 +440,10 @@ class TextModel(keras.Model):
         return export_model(self, folder)
 
 
-def encoder_inputs(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The part of a batch that the encoder reads."""
-    return {name: batch[name] for name in ENCODER_INPUTS}
+def _model_inputs(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {name: values for name, values in batch.items() if name not in BESIDE_INPUTS}
 
 
-def _sample_batch() -> dict[str, tf.Tensor]:
-    return {name: tf.ones([1, 3], tf.int32) for name in ENCODER_INPUTS}
+def _any_size(tensor: tf.Tensor) -> tf.TensorSpec:
+    """The spec of a batch's tensor for any number of rows and tokens."""
+    return tf.TensorSpec([None, None, *tensor.shape[2:]][: tensor.shape.rank], tensor.dtype)

@@ -5,34 +5,30 @@ from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 
 from tfdomain.config import FitOptions
 from tfdomain.data.labels import label_ids
-from tfdomain.encoders.dropout import StatelessDropout
 from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.metrics.classification import classification_metrics
-from tfdomain.models.base import TextModel
 from tfdomain.models.datasets import are_numbers
-from tfdomain.models.pooling import POOLINGS, pool
+from tfdomain.models.pooled import PooledModel
 
 __all__ = ["TextClassifier"]
 
 
 @keras.saving.register_keras_serializable("tfdomain")
-class TextClassifier(TextModel):
+class TextClassifier(PooledModel):
     """Chooses one of several labels for a text.
 
     Args:
         encoder: Turns tokens into vectors.
         tokenizer: Turns text into tokens.
         labels: The names of the classes, at least two, in the order of the scores; each one line.
-        pooling: `cls` (the checkpoint's pooler where it has one) or `mean`.
-        max_length: Tokens that a text (or pair) is cut to; None: 128, or the encoder's positions.
-        pairs: Whether it reads pairs of texts; `fit` on pairs sets it.
-        seed: Of the head's first weights.
+        **kwargs: What every `PooledModel` takes: `pooling`, `max_length`, `pairs`, `seed`.
 
     Example:
         >>> model = TextClassifier.from_pretrained(folder, labels=["default", "repaid"])
@@ -52,13 +48,8 @@ class TextClassifier(TextModel):
         tokenizer: Tokenizer,
         *,
         labels: Sequence[str],
-        pooling: str = "cls",
-        max_length: int | None = None,
-        pairs: bool = False,
-        seed: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(encoder, tokenizer, max_length=max_length, pairs=pairs, **kwargs)
         names = [str(label) for label in labels]
         if len(names) < 2 or len(set(names)) < len(names):
             raise InputError(f"labels are {names}", mend="give at least two, each once")
@@ -66,59 +57,24 @@ class TextClassifier(TextModel):
         if broken:
             problem = f"the label {broken[0]!r} holds a line break"
             raise InputError(problem, where="labels", mend="rename it: labels.txt has a line for each label")
-        if pooling not in POOLINGS:
-            raise InputError(f"pooling is {pooling!r}", mend=f"choose {' or '.join(POOLINGS)}")
-        self.labels, self.pooling = names, pooling
-        if pooling == "mean" and encoder.pooler is not None:
-            # It is kept for the folder's sake: no gradient reaches it.
-            encoder.pooler.trainable = False
-        self.dropout = StatelessDropout(
-            encoder.config.hidden_dropout_prob, layer_index=encoder.num_dropout_layers, name="dropout"
-        )
-        self.head = keras.layers.Dense(
-            len(names),
-            # Not truncated, as in the PyTorch reference: a truncated one is an eighth narrower, and
-            # banking77 was then learned more slowly (experiments/RESULTS.md).
-            kernel_initializer=keras.initializers.RandomNormal(stddev=encoder.config.initializer_range, seed=seed),
-            # float32 whatever the policy: probabilities of half precision do not sum to 1.
-            dtype="float32",
-            name="head",
-        )
+        super().__init__(encoder, tokenizer, num_outputs=len(names), **kwargs)
+        self.labels = names
         self.build_head()
 
-    def call(self, inputs, training=False, dropout_seed=None, logits=False):
-        """Scores a token batch.
-
-        Args:
-            inputs: `token_ids`, `segment_ids` and `padding_mask`, int32 `[batch, length]`.
-            training: Whether dropout is on.
-            dropout_seed: int32 `[2]`; None draws one.
-            logits: Give the head's raw outputs instead of probabilities.
-
-        Returns:
-            Float32 `[batch, classes]`.
-        """
-        pooled = self.embed(inputs, training=training, dropout_seed=dropout_seed)
-        outputs = self.head(self.dropout(pooled, training=training, seed=dropout_seed))
-        return outputs if logits else tf.nn.softmax(outputs)
-
-    def embed(self, inputs, training=False, dropout_seed=None):
-        """The pooled vectors of a token batch, `[batch, hidden]`."""
-        hidden = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
-        return pool(self.encoder, hidden, inputs["padding_mask"], self.pooling)
+    def activate(self, outputs):
+        """Probabilities of the classes, which sum to 1."""
+        return tf.nn.softmax(outputs)
 
     def classify(self, x: Any, *, batch_size: int = 64) -> list[dict[str, Any]]:
         """The most likely label of each text and its probability: `{"label": str, "score": float}`."""
-        return [
-            {"label": self.labels[int(row.argmax())], "score": float(row.max())}
-            for row in self.predict(x, batch_size=batch_size)
-        ]
+        answers = self.answers(self.predict(x, batch_size=batch_size))
+        return [{"label": answer["label"], "score": answer["score"]} for answer in answers]
 
-    def example_losses(self, labels, outputs):
+    def example_losses(self, batch, outputs):
         """Cross-entropy of each example, smoothed by the training's `label_smoothing`."""
         smoothing = self.options.label_smoothing
         log_probabilities = tf.nn.log_softmax(outputs)
-        true = tf.gather(log_probabilities, tf.cast(labels, tf.int32), batch_dims=1)
+        true = tf.gather(log_probabilities, tf.cast(batch["labels"], tf.int32), batch_dims=1)
         return -(1 - smoothing) * true - smoothing * tf.reduce_mean(log_probabilities, axis=-1)
 
     def encode_labels(self, labels: Any) -> np.ndarray:
@@ -171,53 +127,45 @@ class TextClassifier(TextModel):
             weights = np.array([chosen.get(name, 1.0) for name in self.labels])
         return weights.astype("float32")[labels]
 
-    def measure(
-        self, labels: np.ndarray, predictions: np.ndarray, sample_weight: np.ndarray | None = None
-    ) -> dict[str, Any]:
+    def blank_predictions(self, num_rows: int) -> np.ndarray:
+        """The same probability for every class."""
+        return np.full((num_rows, len(self.labels)), 1 / len(self.labels), "float32")
+
+    def measure(self, truth: Any, predictions: Any, sample_weight: np.ndarray | None = None) -> dict[str, Any]:
         """The metrics of `tfdomain.metrics.classification`."""
-        return classification_metrics(labels, predictions, self.labels, sample_weight)
+        return classification_metrics(truth, predictions, self.labels, sample_weight)
+
+    def answers(self, predictions: np.ndarray) -> list[dict[str, Any]]:
+        """For each row the most likely `label`, its `score` (probability), and every label's in `scores`."""
+        best, highest = predictions.argmax(axis=-1).tolist(), predictions.max(axis=-1).tolist()
+        return [
+            {"label": self.labels[label], "score": score, "scores": dict(zip(self.labels, scores, strict=True))}
+            for label, score, scores in zip(best, highest, predictions.tolist(), strict=True)
+        ]
+
+    def answer_types(self) -> dict[str, pa.DataType]:
+        """`label` is a string, `score` a float, `scores` a struct with a float for each label."""
+        scores = pa.struct([pa.field(name, pa.float32()) for name in self.labels])
+        return {"label": pa.string(), "score": pa.float32(), "scores": scores}
 
     # What the model's folder and its SavedModel are made of.
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments but the encoder and the tokenizer, as JSON values."""
-        return {
-            "labels": self.labels,
-            "pooling": self.pooling,
-            "max_length": self.max_length,
-            "pairs": self.pairs,
-        }
+        return {"labels": self.labels, **super().settings()}
 
     def transformers_form(self) -> dict[str, Any] | None:
-        """The head as transformers knows it: architecture, config and tensors; None where it has no such."""
-        if self.pooling != "cls" or not self.encoder.has_pooler:
-            return None
-        return {
-            "architecture": "BertForSequenceClassification",
-            "config": {
+        """The head as a `BertForSequenceClassification`; None where it is no such."""
+        return self.classification_form(
+            {
                 "id2label": {str(number): name for number, name in enumerate(self.labels)},
                 "label2id": {name: number for number, name in enumerate(self.labels)},
                 "problem_type": "single_label_classification",
-            },
-            "tensors": {
-                "classifier.weight": self.head.kernel.numpy().T,
-                "classifier.bias": self.head.bias.numpy(),
-            },
-        }
+            }
+        )
 
-    def head_tensors(self) -> dict[str, np.ndarray]:
-        """The head's weights under our own names."""
-        return {"head.kernel": self.head.kernel.numpy(), "head.bias": self.head.bias.numpy()}
-
-    def set_head_tensors(self, tensors: dict[str, np.ndarray]) -> None:
-        """Sets the head's weights, under our own names or those of transformers."""
-        if "head.kernel" in tensors:
-            self.head.set_weights([tensors["head.kernel"], tensors["head.bias"]])
-        else:
-            self.head.set_weights([tensors["classifier.weight"].T, tensors["classifier.bias"]])
-
-    def serve(self, batch) -> dict[str, tf.Tensor]:
-        """The answer of the exported `serving_default` signature to a token batch.
+    def serve(self, batch, columns) -> dict[str, tf.Tensor]:
+        """The answer of the exported `serving_default` signature to a token batch and its raw columns.
 
         Returns:
             `label` string `[batch]`, `score` float32 `[batch]`, `scores` float32 `[batch, classes]`.

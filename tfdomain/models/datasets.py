@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
+from tfdomain.pipeline.batches import TEXT_NAMES, Prepare
 from tfdomain.pipeline.datasets import tokenized
 
 __all__ = ["DatasetBatches", "are_numbers", "explained_labels", "without_labels"]
@@ -26,6 +27,8 @@ class DatasetBatches:
         max_length: Tokens that a text (or pair) is cut to.
         batch_size: For a data set of single elements.
         label_names: The classes; labels may then be their names or their numbers.
+        prepare: As for `tokenized`.
+        names: As for `tokenized`.
 
     Raises:
         InputError: The data set has no end, or elements of another form.
@@ -39,18 +42,21 @@ class DatasetBatches:
         *,
         batch_size: int,
         label_names: Sequence[str] | None = None,
+        prepare: Prepare | None = None,
+        names: Sequence[str] = TEXT_NAMES,
     ):
         num_elements = int(dataset.cardinality())
         if num_elements == tf.data.INFINITE_CARDINALITY:
             raise InputError("the data set has no end", where="x", mend="bound it with dataset.take(n)")
         spec = dataset.element_spec
         single = tf.nest.flatten(spec)[0].shape.rank == 0
-        tokens = tokenized(dataset, tokenizer, max_length, batch_size=batch_size, label_names=label_names)
+        forms: dict[str, Any] = {"label_names": label_names, "prepare": prepare, "names": names}
+        tokens = tokenized(dataset, tokenizer, max_length, batch_size=batch_size, **forms)
         label = spec.get("labels") if isinstance(spec, dict) else spec[1] if isinstance(spec, tuple) else None
         if label is not None and label_names is not None and label.dtype.is_integer:
             tokens = tokens.map(lambda batch: batch | {"labels": _known_numbers(batch["labels"], label_names)})
         self._dataset = tokens
-        self.has_labels, self.has_pairs = label is not None, isinstance(spec, tuple) and isinstance(spec[0], tuple)
+        self.has_labels = label is not None
         if num_elements == tf.data.UNKNOWN_CARDINALITY:
             # The learning rate falls to 0 at the last step, so the steps have to be counted.
             num_elements = int(dataset.reduce(np.int64(0), lambda count, *_: count + 1))

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -20,6 +21,7 @@ from tensorflow_serving.apis import (
 from tfdomain.errors import InputError, TfdomainError
 from tfdomain.files import whole_file, whole_folder
 from tfdomain.models.base import TextModel
+from tfdomain.models.classifier import TextClassifier
 
 __all__ = ["export_model", "graph_ops"]
 
@@ -32,9 +34,10 @@ PYTHON_OPS = {"EagerPyFunc", "PyFunc", "PyFuncStateless", "NumpyFunction"}
 def export_model(model: TextModel, folder: str | os.PathLike) -> Path:
     """Writes `folder/<next number>`, complete when it appears under that name.
 
-    The signatures are `serving_default` (`text`, and `text_pair` where the model reads pairs, to
-    the task's answers), `embed` (the same to `embedding`) and, for classifiers, `classify`
-    (serialized `tf.Example`s with those features, to `classes` and `scores`). Text always has its
+    The signatures are `serving_default` (the model's raw columns, `text` for most, to the task's
+    answers), `embed` where the task has one vector a text (the same to `embedding`) and, for
+    classifiers, `classify` (serialized `tf.Example`s with those columns, to `classes` and
+    `scores`). Text always has its
     special tokens split: nobody can smuggle a separator in.
 
     Args:
@@ -93,36 +96,45 @@ class _ServedModel(tf.Module):
             self.assets.append(tf.saved_model.Asset(str(assets / name)))
 
     def signatures(self) -> dict[str, Callable]:
-        model, text = self._model(), tf.TensorSpec([None], tf.string, name="text")
-        texts = [text, tf.TensorSpec([None], tf.string, name="text_pair")] if model.pairs else [text]
+        model, specs = self._model(), self._model().column_specs()
 
-        def tokenize(*columns):
-            tokens = model.tokenizer(*columns, max_length=model.max_length, split_special_tokens=True)
+        def prepared(columns):
+            batch = model.prepare(columns)
             # No rows have no first token either, and `cls` pooling takes it: they get a column of padding.
-            missing = tf.cast(tf.shape(tokens["token_ids"])[1] == 0, tf.int32)
-            return {name: tf.pad(values, [[0, 0], [0, missing]]) for name, values in tokens.items()}
+            missing = tf.cast(tf.shape(batch["token_ids"])[1] == 0, tf.int32)
+            return {name: _padded(tensor, missing) for name, tensor in batch.items()}
 
-        def serving_default(*columns):
-            return model.serve(tokenize(*columns))
+        def serving_default(*values):
+            columns = dict(zip(specs, values, strict=True))
+            return model.serve(prepared(columns), columns)
 
-        def embed(*columns):
-            pooled = model.embed(tokenize(*columns), training=False)
+        def embed(*values):
+            pooled = model.embed(prepared(dict(zip(specs, values, strict=True))), training=False)
             return {"embedding": tf.cast(pooled, tf.float32)}
 
         def classify(inputs):
             # No default: an example without its text is a client's mistake, not an empty text.
-            features = {spec.name: tf.io.FixedLenFeature([], tf.string) for spec in texts}
-            parsed = tf.io.parse_example(inputs, features)
-            scores = model.serve(tokenize(*(parsed[spec.name] for spec in texts)))["scores"]
+            features = {name: tf.io.FixedLenFeature([], spec.dtype) for name, spec in specs.items()}
+            columns = tf.io.parse_example(inputs, features)
+            scores = model.serve(prepared(columns), columns)["scores"]
             names = tf.constant(model.labels)[tf.newaxis]
             return {"classes": tf.repeat(names, tf.shape(scores)[0], axis=0), "scores": scores}
 
-        signatures = {
-            "serving_default": tf.function(serving_default, input_signature=texts),
-            "embed": tf.function(embed, input_signature=texts),
-            "classify": tf.function(classify, input_signature=[tf.TensorSpec([None], tf.string, name="inputs")]),
-        }
+        signature = list(specs.values())
+        signatures = {"serving_default": tf.function(serving_default, input_signature=signature)}
+        if hasattr(model, "embed"):
+            signatures["embed"] = tf.function(embed, input_signature=signature)
+        if isinstance(model, TextClassifier):
+            inputs = [tf.TensorSpec([None], tf.string, name="inputs")]
+            signatures["classify"] = tf.function(classify, input_signature=inputs)
         return {name: function.get_concrete_function() for name, function in signatures.items()}
+
+
+def _padded(tensor: tf.Tensor, missing: tf.Tensor) -> tf.Tensor:
+    """A batch's tensor with so many columns of padding; one value a row stays as it is."""
+    if tensor.shape.rank == 1:
+        return tensor
+    return tf.pad(tensor, [[0, 0], [0, missing], *[[0, 0]] * (tensor.shape.rank - 2)])
 
 
 @contextlib.contextmanager
@@ -165,21 +177,29 @@ def _refuse_foreign_ops(saved_model: Path) -> None:
 def _write_warmup(saved_model: Path, model: TextModel) -> None:
     folder = saved_model / "assets.extra"
     folder.mkdir()
-    columns = ["text", "text_pair"] if model.pairs else ["text"]
+    columns = {name: spec.dtype for name, spec in model.column_specs().items()}
     with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
         for size in WARMUP_BATCH_SIZES:
-            texts = tf.make_tensor_proto([WARMUP_TEXT] * size, tf.string)
-            request = predict_pb2.PredictRequest(
-                model_spec=_spec("serving_default"), inputs=dict.fromkeys(columns, texts)
-            )
+            inputs = {name: _warmup_values(dtype, size) for name, dtype in columns.items()}
+            request = predict_pb2.PredictRequest(model_spec=_spec("serving_default"), inputs=inputs)
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString())
+        if not isinstance(model, TextClassifier):
+            return
         request = classification_pb2.ClassificationRequest(model_spec=_spec("classify"))
         example = request.input.example_list.examples.add()
-        for name in columns:
-            example.features.feature[name].bytes_list.value.append(WARMUP_TEXT.encode())
+        for name, dtype in columns.items():
+            feature = example.features.feature[name]
+            if dtype == tf.string:
+                feature.bytes_list.value.append(WARMUP_TEXT.encode())
+            else:
+                feature.float_list.value.append(0.0)
         log = prediction_log_pb2.PredictionLog(classify_log=prediction_log_pb2.ClassifyLog(request=request))
         writer.write(log.SerializeToString())
+
+
+def _warmup_values(dtype: tf.DType, size: int) -> Any:
+    return tf.make_tensor_proto([WARMUP_TEXT if dtype == tf.string else 0] * size, dtype)
 
 
 def _spec(signature: str) -> model_pb2.ModelSpec:

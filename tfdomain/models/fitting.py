@@ -11,8 +11,8 @@ import tensorflow as tf
 from tfdomain.config import FitOptions
 from tfdomain.errors import InputError
 from tfdomain.models.datasets import DatasetBatches, explained_labels
-from tfdomain.models.inputs import batches_of, holds_pairs
-from tfdomain.models.prediction import check_pairs
+from tfdomain.models.inputs import num_texts
+from tfdomain.models.prediction import check_texts
 from tfdomain.optimization.loop import EpochSource, LoopState, run_epochs
 from tfdomain.optimization.progress import ProgressReport
 
@@ -56,13 +56,10 @@ def training_batches(
         # One weight too few must not be stretched over the others.
         same_length = sample_weight is None or np.shape(sample_weight) == by_class.shape
         weights = by_class * (1 if sample_weight is None else sample_weight) if same_length else sample_weight
-    source = batches_of(
+    source = model.batches(
         x,
-        tokenizer=model.tokenizer,
-        max_length=model.max_length,
         batch_size=options.batch_size,
         labels=labels,
-        label_names=model.labels,
         sample_weight=weights,
         rows=rows,
         seed=options.seed,
@@ -72,8 +69,8 @@ def training_batches(
     if isinstance(source, DatasetBatches) and not (source.has_labels and source.num_batches):
         problem = "the data set holds no labels" if source.num_batches else "the data set is empty"
         raise InputError(problem, where="x", mend="its elements are to be (text, label)")
-    model.pairs = model.pairs or bool(holds_pairs(x))
-    check_pairs(model, x)
+    model.pairs = model.pairs or num_texts(x, model.training_names) == 2
+    check_texts(model, x, model.training_names)
     return source
 
 
@@ -117,6 +114,11 @@ def fit_batches(
 
 def refuse_contradictions(model, options: FitOptions) -> None:
     """What the caller compiled and what the caller asks of `fit` must not contradict."""
+    for name in model.unused_options:
+        if getattr(options, name) != FitOptions.model_fields[name].default:
+            raise InputError(f"{name} is given, which means nothing to {model.task}", where="fit", mend="leave it out")
+    if not model.uses_task_loss and not model.takes_callers_loss:
+        raise InputError(f"a loss of one's own does not fit {model.task}", where="compile", mend="leave it out")
     given = [name for name in OPTIMIZER_OPTIONS if name in options.model_fields_set]
     if model.has_callers_optimizer and given:
         raise InputError(

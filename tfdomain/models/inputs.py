@@ -1,84 +1,54 @@
-"""What people hand to `fit` and `predict` becomes batches: lists, columns, pairs, token arrays, data sets."""
+"""What people hand to `fit` and `predict` becomes columns by name: lists, pairs, tables."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfdomain.encoders.tokenizer import Tokenizer
+from tfdomain.data.names import near_names
 from tfdomain.errors import InputError
-from tfdomain.models.datasets import DatasetBatches
-from tfdomain.models.token_arrays import TokenArrays
-from tfdomain.optimization.loop import EpochSource
-from tfdomain.pipeline.batches import TokenBatches
 
-__all__ = ["batches_of", "count_rows", "holds_pairs", "split_pair"]
+__all__ = ["count_rows", "holds_tokens", "named_columns", "num_texts"]
 
 
-def batches_of(
-    x: Any,
-    *,
-    tokenizer: Tokenizer,
-    max_length: int,
-    batch_size: int,
-    labels: np.ndarray | None = None,
-    label_names: Sequence[str] | None = None,
-    sample_weight: Any = None,
-    rows: np.ndarray | None = None,
-    seed: int = 0,
-    shuffle: bool = False,
-    lengths_cache: Path | None = None,
-) -> EpochSource:
-    """Makes a source of token batches.
+def holds_tokens(x: Any) -> bool:
+    """Whether these are token arrays, as the tokenizer gives them."""
+    return isinstance(x, Mapping) and "token_ids" in x
+
+
+def named_columns(x: Any, names: Sequence[str], others: Sequence[str] = ()) -> dict[str, Any]:
+    """The columns of a model's input by name.
 
     Args:
-        x: Texts (a list, an array, a Series, an Arrow column), a tuple of two such for pairs, a
-            dictionary of token arrays as the tokenizer gives it, or a `tf.data.Dataset`.
-        tokenizer: Turns text into token batches.
-        max_length: Tokens that a text (or pair) is cut to.
-        batch_size: Examples of a batch; of a data set only where its elements are single.
-        labels: int32 `[n]` or float `[n, ...]`, one a text.
-        label_names: The classes that a data set's labels are of.
-        sample_weight: Float `[n]`, one a text.
-        rows: int64 `[m]`, the rows that count; None: all.
-        seed: Of the order.
-        shuffle: Whether the order differs by epoch.
-        lengths_cache: Where token lengths are kept from run to run.
+        x: A list of texts (or an array, a Series, an Arrow column); a tuple of two or more such, for pairs;
+            or columns by name: a dictionary or a pandas DataFrame.
+        names: What the model calls the texts of a row, in their order.
+        others: Further columns that a model reads, which only a table has.
 
     Raises:
-        InputError: `x` holds something else than text, or the lengths differ.
+        InputError: `x` holds something else, a column is missing, or the lengths differ.
     """
-    if isinstance(x, tf.data.Dataset):
-        if labels is not None or sample_weight is not None:
-            raise InputError("a data set comes with labels beside it", where="y", mend="put them into the data set")
-        return DatasetBatches(x, tokenizer, max_length, batch_size=batch_size, label_names=label_names)
-    weights = None if sample_weight is None else np.asarray(sample_weight, "float32")
-    count = count_rows(x)
-    for name, column in {"y": labels, "sample_weight": weights}.items():
-        if column is not None and (not column.ndim or len(column) != count):
-            given = len(column) if column.ndim else "a single value"
-            raise InputError(f"{given} for {count} texts", where=name, mend="give one a text")
-    shared: dict[str, Any] = {
-        "labels": labels,
-        "sample_weight": weights,
-        "rows": rows,
-        "seed": seed,
-        "shuffle": shuffle,
-    }
+    if hasattr(x, "to_dict") and hasattr(x, "columns"):
+        x = {str(name): x[name] for name in x.columns}
     if isinstance(x, Mapping):
-        return TokenArrays(x, batch_size=batch_size, **shared)
-    texts, pairs = split_pair(x)
-    return TokenBatches(
-        texts,
-        pairs=pairs,
-        tokenizer=tokenizer,
-        max_length=max_length,
-        batch_size=batch_size,
-        lengths_cache=lengths_cache,
-        **shared,
-    )
+        return _of_table(x, names, others)
+    if others:
+        mend = f"give a dictionary or a DataFrame with {', '.join([*names[:1], *others])}"
+        raise InputError("texts alone, and the model reads columns beside them", where="x", mend=mend)
+    if isinstance(x, (str, bytes)):
+        raise InputError("one text where a list is expected", where="x", mend="wrap it: [text]")
+    if not isinstance(x, tuple):
+        return {names[0]: _checked(x, "x")}
+    if not 2 <= len(x) <= len(names) or isinstance(x[0], (str, bytes)):
+        mend = "give a list of texts, or a tuple of two lists for pairs"
+        raise InputError(f"a tuple of {len(x)}", where="x", mend=mend)
+    columns = {names[place]: _checked(column, f"x[{place}]") for place, column in enumerate(x)}
+    lengths = [len(column) for column in columns.values()]
+    if len(lengths) == 2 and lengths[0] != lengths[1]:
+        raise InputError(f"{lengths[0]} first and {lengths[1]} second texts", where="x", mend="give as many of each")
+    _check_lengths(columns)
+    return columns
 
 
 def count_rows(x: Any) -> int:
@@ -87,45 +57,53 @@ def count_rows(x: Any) -> int:
     Raises:
         InputError: `x` holds something else.
     """
+    if hasattr(x, "to_dict") and hasattr(x, "columns"):
+        return len(x)
     if isinstance(x, Mapping):
         return len(next(iter(x.values()), ()))
-    return len(split_pair(x)[0])
+    return len(next(iter(named_columns(x, [str(place) for place in range(9)]).values())))
 
 
-def holds_pairs(x: Any) -> bool | None:
-    """Whether these are pairs of texts; None where that cannot be told, of tokens."""
-    if not isinstance(x, tf.data.Dataset):
-        return None if isinstance(x, Mapping) else isinstance(x, tuple)
-    spec = x.element_spec
-    if isinstance(spec, dict):
-        return None
-    return isinstance(spec, tuple) and isinstance(spec[0], tuple)
+def num_texts(x: Any, names: Sequence[str]) -> int | None:
+    """How many texts a row has: 2 of pairs; None where that cannot be told, of tokens."""
+    if isinstance(x, tf.data.Dataset):
+        x = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
+    if isinstance(x, tuple):
+        return len(x)
+    if isinstance(x, Mapping) or (hasattr(x, "to_dict") and hasattr(x, "columns")):
+        return None if "token_ids" in x else sum(name in x for name in names)
+    return 1
 
 
-def split_pair(x: Any) -> tuple[Sequence, Sequence | None]:
-    """Takes texts, or a tuple of texts and their seconds, apart."""
-    if isinstance(x, (str, bytes)):
-        raise InputError("one text where a list is expected", where="x", mend="wrap it: [text]")
-    if not isinstance(x, tuple):
-        return _checked(x, "x"), None
-    if len(x) != 2 or isinstance(x[0], (str, bytes)):
-        raise InputError(
-            f"a tuple of {len(x)}", where="x", mend="give a list of texts, or a tuple of two lists for pairs"
-        )
-    first, second = _checked(x[0], "x[0]"), _checked(x[1], "x[1]")
-    if len(first) != len(second):
-        raise InputError(f"{len(first)} first and {len(second)} second texts", where="x", mend="give as many of each")
-    return first, second
+def _of_table(table: Mapping[str, Any], names: Sequence[str], others: Sequence[str]) -> dict[str, Any]:
+    wanted = [*(name for name in names if name in table), *others]
+    if names and names[0] not in table:
+        wanted.insert(0, names[0])
+    missing = [name for name in wanted if name not in table]
+    if missing:
+        near = near_names(missing[0], list(map(str, table)))
+        mend = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the columns here are {', '.join(table)}"
+        raise InputError(f"there is no column {missing[0]!r}", where="x", mend=mend)
+    columns = {name: _checked(table[name], f"x[{name!r}]", texts=name in names) for name in wanted}
+    _check_lengths(columns)
+    return columns
 
 
-def _checked(column: Any, where: str) -> Sequence:
+def _check_lengths(columns: Mapping[str, Sequence]) -> None:
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{length} in {name}" for name, length in lengths.items())
+        raise InputError(f"the columns differ in length: {shown}", where="x", mend="give one value a row")
+
+
+def _checked(column: Any, where: str, *, texts: bool = True) -> Any:
     if isinstance(column, (str, bytes)):
         raise InputError("one text where a list is expected", where=where, mend="wrap it: [text]")
     if isinstance(column, tf.Tensor):
         column = column.numpy()
     if not hasattr(column, "__len__"):
         raise InputError(f"{type(column).__name__} holds no texts", where=where, mend="give a list of strings")
-    if isinstance(column, (list, np.ndarray)):
+    if texts and isinstance(column, (list, np.ndarray)):
         for row, text in enumerate(column):
             if not isinstance(text, (str, bytes)):
                 problem = f"{text!r} is {type(text).__name__}, not text"

@@ -15,7 +15,10 @@ class Trainable(Protocol):
 
     seed: int
 
-    def train_replica(self, batch: Batch, *, num_examples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def loss_denominator(self, batch: Batch) -> tf.Tensor:
+        """This replica's part of what the batch's sum of losses is divided by, float32 scalar."""
+
+    def train_replica(self, batch: Batch, *, denominator: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Updates the weights from this replica's share of a batch and gives its part of the loss."""
 
 
@@ -52,10 +55,11 @@ def make_train_function(model: Trainable, batch_spec, *, jit_compile: bool = Fal
             "num_tokens": tf.cast(tf.reduce_sum(batch["padding_mask"]), tf.float32),
             "num_positions": tf.cast(tf.size(batch["token_ids"]), tf.float32),
         }
+        denominator = model.loss_denominator(batch)
         if num_replicas > 1:
-            totals = context.all_reduce(tf.distribute.ReduceOp.SUM, totals)
+            totals, denominator = context.all_reduce(tf.distribute.ReduceOp.SUM, (totals, denominator))
         seed = fold_seed(model.seed, step, context.replica_id_in_sync_group, num_replicas)
-        loss = model.train_replica(batch, num_examples=totals["num_examples"], seed=seed)
+        loss = model.train_replica(batch, denominator=denominator, seed=seed)
         if num_replicas > 1:
             loss = context.all_reduce(tf.distribute.ReduceOp.SUM, loss)
         return {"loss": loss, **totals}

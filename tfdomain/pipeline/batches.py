@@ -1,6 +1,6 @@
 """Rows and a tokenizer become the token batches of an epoch, as a `tf.data.Dataset`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,24 @@ from tfdomain.errors import InputError
 from tfdomain.pipeline.lengths import token_lengths
 from tfdomain.pipeline.order import Batches, epoch_batches
 
-__all__ = ["TokenBatches"]
+__all__ = ["TEXT_NAMES", "TOKEN_KEYS", "TokenBatches", "tokenize_texts"]
 
 TOKEN_KEYS = ("token_ids", "segment_ids", "padding_mask")
+TEXT_NAMES = ("text", "text_pair")
+
+Prepare = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
+
+
+def tokenize_texts(columns: Mapping[str, tf.Tensor], tokenizer: Any, max_length: int) -> dict[str, tf.Tensor]:
+    """The token keys of texts, or of pairs of texts, cut to `max_length`.
+
+    Args:
+        columns: Strings `[b]`: `text`, and for pairs `text_pair`.
+        tokenizer: As `TokenBatches` takes it.
+        max_length: The most tokens of a row, special tokens included.
+    """
+    tokens = tokenizer(columns["text"], columns.get("text_pair"), max_length=max_length)
+    return {key: tokens[key] for key in TOKEN_KEYS}
 
 
 class TokenBatches:
@@ -26,9 +41,12 @@ class TokenBatches:
     continues an interrupted epoch exactly.
 
     Args:
-        texts: Strings `[n]`: a list, a numpy array, a pandas Series, an Arrow column.
+        columns: Strings `[n]` (a list, a numpy array, a pandas Series, an Arrow column), or a mapping of
+            such columns and of numpy arrays of numbers, by name; `text` and `text_pair` are the usual texts.
         tokenizer: `tokenizer(texts, pairs, max_length=...)` gives the token keys, `tokenizer.lengths` counts.
-        pairs: Strings `[n]`, the second text of each row.
+        prepare: Turns the columns of a batch, tensors `[b]` by name, into the keys of the batch, inside the
+            graph; None: `tokenize_texts`.
+        text_names: The columns, one or two of them, whose tokens count for the length of a row.
         labels: Integers (int32 in the batch) or floats (float32) `[n]`, or `[n, ...]`.
         sample_weight: Floats `[n]`.
         rows: Row numbers (integers `[m]`) to which an epoch is limited, as `splits.split_rows` gives them;
@@ -52,10 +70,11 @@ class TokenBatches:
 
     def __init__(
         self,
-        texts: Any,
+        columns: Any,
         *,
         tokenizer: Any,
-        pairs: Any = None,
+        prepare: Prepare | None = None,
+        text_names: Sequence[str] = TEXT_NAMES,
         labels: Any = None,
         sample_weight: Any = None,
         rows: Any = None,
@@ -66,18 +85,20 @@ class TokenBatches:
         group: bool = True,
         lengths_cache: Path | None = None,
     ):
-        given = [(texts, "texts"), *([(pairs, "pairs")] if pairs is not None else [])]
-        self._arrow = [as_text_array(values, name) for values, name in given]
-        self._columns = [TextColumn(column) for column in self._arrow]
+        given = columns if isinstance(columns, Mapping) else {"text": columns}
+        self._arrow = {name: as_text_array(column, name) for name, column in given.items() if not _is_numeric(column)}
+        self._columns = {name: TextColumn(column) for name, column in self._arrow.items()}
+        self._numbers = {name: column for name, column in given.items() if _is_numeric(column)}
         self._arrays = _row_arrays(labels, sample_weight)
-        counts = {name: len(column) for (_, name), column in zip(given, self._columns, strict=True)}
-        counts |= {name: len(array) for name, array in self._arrays.items()}
+        self._text_names = [name for name in text_names if name in self._columns]
+        counts = {name: len(column) for name, column in {**self._columns, **self._numbers, **self._arrays}.items()}
         if len(set(counts.values())) > 1:
             shown = ", ".join(f"{count} in {name}" for name, count in counts.items())
             raise InputError(f"the columns differ in length: {shown}", mend="give one value a row")
-        self._rows = _chosen_rows(rows, counts["texts"])
+        self._rows = _chosen_rows(rows, next(iter(counts.values())))
         if not len(self._rows):
-            raise InputError("there are no rows", where="texts", mend="give at least one text")
+            raise InputError("there are no rows", where=next(iter(counts)), mend="give at least one")
+        self._prepare = prepare or (lambda columns: tokenize_texts(columns, tokenizer, max_length))
         self.tokenizer, self.max_length, self.batch_size = tokenizer, max_length, batch_size
         self.seed, self.shuffle, self.group = seed, shuffle, group
         self._lengths_cache = lengths_cache
@@ -98,13 +119,15 @@ class TokenBatches:
     @cached_property
     def fingerprint(self) -> str:
         """A SHA-256 over the texts, equal for equal texts."""
-        return fingerprint(*self._arrow)
+        return fingerprint(*(self._arrow[name] for name in self._text_names))
 
     @cached_property
     def lengths(self) -> np.ndarray:
         """The tokens of each row of an epoch, int32 `[num_examples]`; counted on first use at the latest."""
+        if not self._text_names:
+            return np.zeros(self.num_examples, np.int32)
         return token_lengths(
-            self._columns,
+            [self._columns[name] for name in self._text_names[:2]],
             self._rows,
             tokenizer=self.tokenizer,
             max_length=self.max_length,
@@ -133,39 +156,42 @@ class TokenBatches:
             first_batch: How many batches to leave out at the start, without reading or tokenizing them.
 
         Returns:
-            Dictionaries of `token_ids`, `segment_ids`, `padding_mask` (int32 `[b, longest]`), `row_ids`
-            (int64 `[b]`, row numbers of the texts), and where given `labels` (int32 or float32 `[b]`) and
-            `sample_weight` (float32 `[b]`).
+            Dictionaries of what `prepare` gives (`token_ids`, `segment_ids`, `padding_mask`, int32
+            `[b, longest]`), `row_ids` (int64 `[b]`, row numbers), and where given `labels` (int32 or
+            float32 `[b, ...]`) and `sample_weight` (float32 `[b]`).
         """
         if not 0 <= first_batch <= self.num_batches:
             mend = f"choose 0 to {self.num_batches}"
             raise InputError(f"is {first_batch}", where="first_batch", mend=mend)
         batches = self.order(epoch)[first_batch:]
-        signature = {name: tf.TensorSpec([None], tf.string) for name in ("texts", "pairs")[: len(self._columns)]}
-        signature["row_ids"] = tf.TensorSpec([None], tf.int64)
-        for name, array in self._arrays.items():
-            signature[name] = tf.TensorSpec([None, *array.shape[1:]], array.dtype)
+        columns = {name: tf.TensorSpec([None], tf.string) for name in self._columns}
+        columns |= {name: tf.TensorSpec([None], array.dtype) for name, array in self._numbers.items()}
+        rest = {name: tf.TensorSpec([None, *array.shape[1:]], array.dtype) for name, array in self._arrays.items()}
+        signature = (columns, rest | {"row_ids": tf.TensorSpec([None], tf.int64)})
         dataset = tf.data.Dataset.from_generator(lambda: self._generate(batches), output_signature=signature)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
-        dataset = dataset.map(self._tokenize, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        dataset = dataset.map(
+            lambda columns, rest: self._prepare(columns) | rest,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
         return dataset.prefetch(tf.data.AUTOTUNE)
 
-    def _generate(self, batches: Batches) -> Iterator[dict[str, np.ndarray]]:
+    def _generate(self, batches: Batches) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
         for positions in batches:
             rows = self._rows[positions]
-            batch = dict(zip(("texts", "pairs"), (column.take(rows) for column in self._columns), strict=False))
-            yield batch | {"row_ids": rows} | {name: array[rows] for name, array in self._arrays.items()}
-
-    def _tokenize(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        rest = dict(batch)
-        texts, pairs = rest.pop("texts"), rest.pop("pairs", None)
-        tokens = self.tokenizer(texts, pairs, max_length=self.max_length)
-        return {key: tokens[key] for key in TOKEN_KEYS} | rest
+            columns = {name: column.take(rows) for name, column in self._columns.items()}
+            columns |= {name: array[rows] for name, array in self._numbers.items()}
+            yield columns, {name: array[rows] for name, array in self._arrays.items()} | {"row_ids": rows}
 
     def _check_order(self) -> None:
         # A wrong number is told at once, not when the first epoch starts.
         empty = np.zeros(0, np.int32)
         epoch_batches(empty, batch_size=self.batch_size, seed=self.seed, shuffle=self.shuffle, group=self.group)
+
+
+def _is_numeric(column: Any) -> bool:
+    return isinstance(column, np.ndarray) and column.dtype.kind in "iufb"
 
 
 def _row_arrays(labels: Any, sample_weight: Any) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfdomain.errors import InputError
-from tfdomain.pipeline.batches import TOKEN_KEYS
+from tfdomain.pipeline.batches import TEXT_NAMES, TOKEN_KEYS, Prepare, tokenize_texts
 
 __all__ = ["tokenized"]
 
@@ -20,6 +20,8 @@ def tokenized(
     *,
     batch_size: int = 32,
     label_names: Sequence[str] | None = None,
+    prepare: Prepare | None = None,
+    names: Sequence[str] = TEXT_NAMES,
 ) -> tf.data.Dataset:
     """Tokenizes a dataset of raw texts inside the graph.
 
@@ -28,37 +30,40 @@ def tokenized(
     Args:
         dataset: Elements, batched or not, of the forms `text`, `(text, label)`, `((text, pair), label)`,
             each of the last two perhaps with a sample weight, or dictionaries that have `token_ids` and
-            `padding_mask` already, which pass through. Texts are string tensors.
+            `padding_mask` already, which pass through. Texts are string tensors. In place of `text` may
+            stand a dictionary of columns by name, where `prepare` reads others than texts.
         tokenizer: As `TokenBatches` takes it.
         max_length: The most tokens of a row, special tokens included.
         batch_size: For a dataset of single elements.
         label_names: Turns string labels into their positions here; a label that is none of them stops the
             iteration with an error that names it.
+        prepare: As for `TokenBatches`; None: `tokenize_texts`.
+        names: What `prepare` calls the texts of a row, in their order.
 
     Returns:
-        Batches of `token_ids`, `segment_ids`, `padding_mask` (int32 `[b, longest]`), and where given
-        `labels` (int32 or float32) and `sample_weight` (float32).
+        Batches of what `prepare` gives, and where given `labels` (int32 or float32) and `sample_weight`
+        (float32).
 
     Raises:
         InputError: The elements have another form or type.
     """
     spec = dataset.element_spec
-    if isinstance(spec, dict):
+    if isinstance(spec, dict) and (TOKEN_KEYS[0] in spec or names[0] not in spec):
         missing = [key for key in TOKEN_KEYS if key not in spec]
         if missing:
             raise _form_error(f"dictionaries without {', '.join(missing)}")
         return dataset
-    text, _, label, _ = _parts(spec)
-    if text.shape.rank not in (0, 1):
-        raise _form_error(f"texts of shape {text.shape}")
-    if text.shape.rank == 0:
+    columns, label, _ = _parts(spec, names)
+    ranks = {column.shape.rank for column in columns.values()}
+    if ranks not in ({0}, {1}):
+        raise _form_error(f"texts of shape {next(iter(columns.values())).shape}")
+    if ranks == {0}:
         dataset = dataset.batch(batch_size)
     lookup = _label_lookup(label, label_names)
 
     def to_tokens(*element: Any) -> dict[str, tf.Tensor]:
-        text, pair, label, weight = _parts(element if len(element) > 1 else element[0])
-        tokens = tokenizer(text, pair, max_length=max_length)
-        batch = {key: tokens[key] for key in TOKEN_KEYS}
+        columns, label, weight = _parts(element if len(element) > 1 else element[0], names)
+        batch = prepare(columns) if prepare else tokenize_texts(columns, tokenizer, max_length)
         if label is not None:
             batch["labels"] = lookup(label)
         if weight is not None:
@@ -69,21 +74,22 @@ def tokenized(
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def _parts(element: Any) -> tuple[Any, Any, Any, Any]:
-    """Text, pair, label and weight of an element or of its specification."""
-    text, label, weight, pair = element, None, None, None
+def _parts(element: Any, names: Sequence[str]) -> tuple[dict[str, Any], Any, Any]:
+    """The columns by name, the label and the weight of an element or of its specification."""
+    x, label, weight = element, None, None
     if isinstance(element, tuple):
         if not 2 <= len(element) <= 3:
             raise _form_error(f"tuples of {len(element)}")
-        text, label, weight = (*element, None)[:3]
-    if isinstance(text, tuple):
-        if len(text) != 2:
-            raise _form_error(f"{len(text)} texts a row")
-        text, pair = text
-    for part in (text, *([pair] if pair is not None else [])):
-        if getattr(part, "dtype", None) != tf.string:
-            raise _form_error(f"texts of type {getattr(part, 'dtype', type(part).__name__)}")
-    return text, pair, label, weight
+        x, label, weight = (*element, None)[:3]
+    if isinstance(x, dict):
+        return x, label, weight
+    texts = x if isinstance(x, tuple) else (x,)
+    if len(texts) > len(names) or (isinstance(x, tuple) and len(texts) < 2):
+        raise _form_error(f"{len(texts)} texts a row")
+    for text in texts:
+        if getattr(text, "dtype", None) != tf.string:
+            raise _form_error(f"texts of type {getattr(text, 'dtype', type(text).__name__)}")
+    return dict(zip(names, texts, strict=False)), label, weight
 
 
 def _label_lookup(label: Any, names: Sequence[str] | None) -> Any:

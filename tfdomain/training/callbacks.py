@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfdomain.files import write_json
@@ -34,12 +33,11 @@ class Validation:
         Raises:
             InputError: There is no such metric, or the rows lack a class that it needs.
         """
-        num_classes = len(self._model.labels or ())
-        self._take(np.full((len(self._part.own_labels), num_classes), 1 / num_classes, "float32"))
+        self._take(self._model.blank_predictions(len(self._part.own_truth)))
         metric_value(self.metrics, metric)
 
-    def _take(self, predictions: np.ndarray) -> dict[str, float]:
-        measured = self._model.measure(self._part.own_labels, predictions)
+    def _take(self, predictions: Any) -> dict[str, float]:
+        measured = self._model.measure(self._part.own_truth, predictions)
         figures = self._model.held_out_figures(measured)
         self.metrics = measured | figures
         return figures

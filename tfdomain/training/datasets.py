@@ -1,17 +1,17 @@
-"""The rows of an experiment: read, split, and with their labels as numbers."""
+"""The examples of an experiment: read, split, and with their labels as a model takes them."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfdomain.config import Experiment
-from tfdomain.data.labels import alike, label_ids, label_names
+from tfdomain.data.examples import Encoded, Examples, Reading
 from tfdomain.data.paths import find_files
-from tfdomain.data.rows import Rows, read_rows
+from tfdomain.data.readers import read_examples
 from tfdomain.data.splits import split_rows
-from tfdomain.errors import InputError
 
 SHOWN_FAULTS = 5
 
@@ -20,22 +20,26 @@ __all__ = ["ExperimentData", "Part", "read_experiment_data"]
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Some of the rows that were read, with their labels; the rows themselves stay on the disk.
+    """Some of the examples that were read, with their labels; the rows themselves stay on the disk.
 
     Attributes:
-        inputs: What a model's `fit` and `predict` take: Arrow strings `[n]`, or two such columns.
-        labels: int32 `[n]`, places in the experiment's label names.
+        inputs: What a model's `fit` and `predict` take.
+        labels: What a model's `encode_labels` gives, `[n, ...]`.
+        truth: What a model's `truth` gives, a sequence `[n]`.
         rows: int64 `[m]`, ascending: the rows that belong to the part; None: all.
     """
 
     inputs: Any
     labels: np.ndarray
+    truth: Any
     rows: np.ndarray | None = None
 
     @property
-    def own_labels(self) -> np.ndarray:
-        """The labels of the part's own rows, int32 `[m]`."""
-        return self.labels if self.rows is None else self.labels[self.rows]
+    def own_truth(self) -> Any:
+        """The truth of the part's own rows, a sequence `[m]`."""
+        if self.rows is None:
+            return self.truth
+        return self.truth[self.rows] if isinstance(self.truth, np.ndarray) else [self.truth[row] for row in self.rows]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,22 +47,22 @@ class ExperimentData:
     """The three parts of an experiment's data; validation and test may be missing.
 
     Attributes:
-        label_names: The labels of the training file, sorted.
+        head: What the model's constructor has to know of the training examples, such as `labels`.
         train: What is trained on.
         validation: What is measured after each epoch.
         test: What is measured at the end.
         file_hashes: The SHA-256 of each file.
         fingerprint: Equal for equal rows.
-        skipped: How many rows were left out and where the first ones stand; None where none was.
+        remarks: What a person should be told, a line each; what was left out is told here.
     """
 
-    label_names: list[str]
+    head: dict[str, Any]
     train: Part
     validation: Part | None
     test: Part | None
     file_hashes: dict[str, str]
     fingerprint: str
-    skipped: str | None
+    remarks: list[str]
 
 
 def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path | None = None) -> ExperimentData:
@@ -73,76 +77,64 @@ def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path |
         InputError: A file, column, row or label is wrong.
     """
     data = experiment.data
+    reading = Reading(on_bad_row=data.on_bad_row, for_training=True, cache_dir=cache_dir)
 
-    def rows_of(files, *, for_training: bool = False) -> Rows:
-        return read_rows(
-            find_files(files, relative_to=folder),
-            texts=data.text_columns,
-            label=data.label,
-            on_bad_row=data.on_bad_row,
-            # Nothing is learned from an empty text; but whoever serves will be sent some.
-            require_text=for_training,
-            cache_dir=cache_dir,
-        )
+    def examples_of(files, reading: Reading) -> Examples:
+        return read_examples(experiment.task, find_files(files, relative_to=folder), data, reading)
 
-    train = rows_of(data.train, for_training=True)
-    names = label_names(train.labels)
-    if len(names) < 2:
-        raise InputError(
-            f"every row has the label {names[0]!r}", where=f"data.label {data.label}", mend="give rows of two labels"
-        )
-    for one, other in alike(names):
-        print(f"the labels {one!r} and {other!r} differ by case or blanks alone, and count as two", flush=True)
-    everything = [train]
-    train_part, validation, test = _part(train, names, skip_unseen=False), None, None
+    train = examples_of(data.train, reading)
+    head = train.learn()
+    parts: dict[str, tuple[Examples, Part]] = {"train": (train, _part(train, head, reading))}
+    halves = None
     if isinstance(data.validation, float):
-        kept, held_out = split_rows(
-            train.labels, share=data.validation, num_rows=train.num_rows, seed=experiment.training.seed
-        )
-        train_part, validation = (dataclasses.replace(train_part, rows=rows) for rows in (kept, held_out))
-    elif data.validation is not None:
-        everything.append(rows_of(data.validation))
-        validation = _part(everything[-1], names, skip_unseen=data.on_bad_row == "skip")
-    if data.test is not None:
-        everything.append(rows_of(data.test))
-        test = _part(everything[-1], names, skip_unseen=data.on_bad_row == "skip")
-    hashes = [
-        (str(path), digest) for rows in everything for path, digest in zip(rows.files, rows.file_hashes, strict=True)
-    ]
+        seed = experiment.training.seed
+        halves = split_rows(train.strata(), share=data.validation, num_rows=len(train), seed=seed)
+    held_out_reading = dataclasses.replace(reading, for_training=False, like=train)
+    for name, files in {"validation": None if halves else data.validation, "test": data.test}.items():
+        if files is not None:
+            examples = examples_of(files, held_out_reading)
+            parts[name] = examples, _part(examples, head, held_out_reading)
+    everything = [examples for examples, _ in parts.values()]
+    own = {name: part for name, (_, part) in parts.items()}
+    if halves:
+        own["train"], own["validation"] = (_limited(own["train"], rows) for rows in halves)
+    hashes = {
+        str(path): digest for one in everything for path, digest in zip(one.files, one.file_hashes, strict=True)
+    }
     return ExperimentData(
-        label_names=names,
-        train=train_part,
-        validation=validation,
-        test=test,
-        file_hashes=dict(hashes),
-        fingerprint="-".join(rows.fingerprint[:16] for rows in everything),
-        skipped=_describe_skipped(everything, [validation, test]),
+        head=head,
+        train=own["train"],
+        validation=own.get("validation"),
+        test=own.get("test"),
+        file_hashes=hashes,
+        fingerprint="-".join(examples.fingerprint[:16] for examples in everything),
+        remarks=_remarks(everything, [part for _, part in parts.values()]),
     )
 
 
-def _part(rows: Rows, names: list[str], *, skip_unseen: bool) -> Part:
-    inputs = rows.texts[0] if len(rows.texts) == 1 else tuple(rows.texts)
-    labels = label_ids(
-        rows.labels,
-        names,
-        where=rows.where,
-        unseen="skip" if skip_unseen else "refuse",
-        skip_mend="set `data.on_bad_row: skip`",
-    )
-    known = labels >= 0
-    return Part(inputs, labels, None if known.all() else np.flatnonzero(known))
+def _part(examples: Examples, head: dict[str, Any], reading: Reading) -> Part:
+    encoded: Encoded = examples.encode(head, reading)
+    return Part(examples.inputs, encoded.labels, encoded.truth, encoded.rows)
 
 
-def _describe_skipped(everything: list[Rows], parts: list[Part | None]) -> str | None:
+def _limited(part: Part, rows: np.ndarray) -> Part:
+    kept = rows if part.rows is None else np.intersect1d(part.rows, rows)
+    return dataclasses.replace(part, rows=kept)
+
+
+def _remarks(everything: Sequence[Examples], parts: Sequence[Part]) -> list[str]:
+    remarks = [line for examples in everything for line in examples.remarks()]
     faults = [
-        f"{rows.files[fault.file]}: line {fault.line}: {fault.problem}" for rows in everything for fault in rows.skipped
+        f"{examples.files[fault.file]}: line {fault.line}: {fault.problem}"
+        for examples in everything
+        for fault in examples.skipped
     ]
-    count = sum(rows.num_skipped for rows in everything)
-    unseen = sum(int((part.labels < 0).sum()) for part in parts if part is not None)
-    lines = []
+    count = sum(examples.num_skipped for examples in everything)
     if count:
-        lines.append(f"skipped {count} {'row' if count == 1 else 'rows'} with faults:")
-        lines += faults[:SHOWN_FAULTS] + ([f"and {count - SHOWN_FAULTS} more"] if count > SHOWN_FAULTS else [])
+        remarks.append(f"skipped {count} {'row' if count == 1 else 'rows'} with faults:")
+        remarks += [f"  {fault}" for fault in faults[:SHOWN_FAULTS]]
+        remarks += [f"  and {count - SHOWN_FAULTS} more"] if count > SHOWN_FAULTS else []
+    unseen = sum(len(part.labels) - len(part.rows) for part in parts if part.rows is not None)
     if unseen:
-        lines.append(f"skipped {unseen} {'row' if unseen == 1 else 'rows'} with labels never seen in training")
-    return "\n  ".join(lines) or None
+        remarks.append(f"skipped {unseen} {'row' if unseen == 1 else 'rows'} with labels never seen in training")
+    return remarks

@@ -1,5 +1,6 @@
 """What a run shows in TensorBoard beside its curves."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -25,17 +26,19 @@ def log_results(
     board: TensorBoardLogger,
     name: str,
     metrics: dict[str, Any],
-    labels: np.ndarray,
-    predictions: np.ndarray,
-    label_names: list[str],
+    truth: Any,
+    predictions: Any,
+    label_names: Sequence[str] | None,
     *,
     step: int,
 ) -> None:
-    """Logs the report, the confusion matrix and the precision-recall curves of one part of the data."""
+    """Logs the report of one part of the data and, of classes, the confusion matrix and precision-recall curves."""
     board.log_text(f"{name}/report", f"```\n{report_text(metrics, title=name.capitalize())}\n```", step)
+    if "confusion_matrix" not in metrics or label_names is None:
+        return
     picture = confusion_matrix_png(np.asarray(metrics["confusion_matrix"]), label_names)
     board.log_image(f"{name}/confusion_matrix", picture, step)
-    board.log_pr_curves(labels, predictions, label_names, step, group=f"{name}_pr_curve")
+    board.log_pr_curves(truth, predictions, label_names, step, group=f"{name}_pr_curve")
 
 
 class TrainGraph(keras.callbacks.Callback):

@@ -14,8 +14,8 @@ from tfdomain.errors import InputError
 from tfdomain.evaluation.report import report_text
 from tfdomain.files import read_json, remove_leftovers, whole_file, write_json
 from tfdomain.metrics.selection import metric_direction
-from tfdomain.models.classifier import TextClassifier
-from tfdomain.models.folder import load
+from tfdomain.models.base import TextModel
+from tfdomain.models.folder import TASKS, load
 from tfdomain.optimization.loop import EpochSource
 from tfdomain.training.board import TensorBoardLogger
 from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper, Validation
@@ -81,8 +81,8 @@ def train(
     # Whatever can be wrong is found before the first file is written.
     data = read_experiment_data(experiment, folder)
     _check_same_data(run, data)
-    if data.skipped:
-        print(data.skipped, flush=True)
+    for remark in data.remarks:
+        print(remark, flush=True)
     model = _make_model(experiment, data, folder)
     batches = model.training_batches(
         data.train.inputs,
@@ -104,28 +104,26 @@ def train(
     return metrics
 
 
-def _make_model(experiment: Experiment, data: ExperimentData, folder: Path) -> TextClassifier:
-    return TextClassifier.from_pretrained(
+def _make_model(experiment: Experiment, data: ExperimentData, folder: Path) -> TextModel:
+    return TASKS[experiment.task].from_pretrained(
         _encoder_source(experiment.encoder, folder),
-        labels=data.label_names,
-        pooling=experiment.model.pooling,
         dropout_rate=experiment.model.dropout_rate,
         max_length=experiment.max_length,
-        pairs=len(experiment.data.text_columns) == 2,
         seed=experiment.training.seed,
+        **experiment.model.settings(),
+        **data.head,
     )
 
 
 def _finish(
-    model: TextClassifier, experiment: Experiment, data: ExperimentData, run: RunFolder, board: TensorBoardLogger
+    model: TextModel, experiment: Experiment, data: ExperimentData, run: RunFolder, board: TensorBoardLogger
 ) -> dict[str, Any]:
     last_step = model.step
     if experiment.training.best is not None:
         model = load(run.best)
     notes: dict[str, Any] = {
         "experiment": experiment.name,
-        "text": experiment.data.text_columns,
-        "label": experiment.data.label,
+        "data": experiment.data.columns(),
         "data_fingerprint": data.fingerprint,
     }
     model.save(run.model, **notes)
@@ -196,7 +194,7 @@ def _encoder_source(encoder: str, folder: Path) -> str:
 
 
 def _fit(
-    model: TextClassifier,
+    model: TextModel,
     batches: EpochSource,
     experiment: Experiment,
     validation: Validation | None,
@@ -226,7 +224,7 @@ def _fit(
 
 
 def _measure(
-    model: TextClassifier, data: ExperimentData, run: RunFolder, board: TensorBoardLogger, step: int
+    model: TextModel, data: ExperimentData, run: RunFolder, board: TensorBoardLogger, step: int
 ) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     reports = []
@@ -239,8 +237,9 @@ def _measure(
     return metrics
 
 
-def _measure_part(model: TextClassifier, name: str, part: Part, board: TensorBoardLogger, step: int) -> dict[str, Any]:
+def _measure_part(model: TextModel, name: str, part: Part, board: TensorBoardLogger, step: int) -> dict[str, Any]:
     predictions = model.predict(part.inputs, rows=part.rows)
-    metrics = model.measure(part.own_labels, predictions)
-    log_results(board, name, metrics, part.own_labels, predictions, model.labels, step=step)
+    truth = part.own_truth
+    metrics = model.measure(truth, predictions)
+    log_results(board, name, metrics, truth, predictions, model.labels, step=step)
     return metrics

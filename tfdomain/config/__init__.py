@@ -1,0 +1,24 @@
+"""One experiment file as one typed object."""
+
+from tfdomain.config.classification import ClassificationData, ClassifierHead
+from tfdomain.config.experiments import Experiment
+from tfdomain.config.loading import experiment_from, load_experiment, save_experiment, validated
+from tfdomain.config.sections import DataFiles, FitOptions, Head, Section, TextData, Training
+from tfdomain.config.tasks import EXPERIMENTS
+
+__all__ = [
+    "EXPERIMENTS",
+    "ClassificationData",
+    "ClassifierHead",
+    "DataFiles",
+    "Experiment",
+    "FitOptions",
+    "Head",
+    "Section",
+    "TextData",
+    "Training",
+    "experiment_from",
+    "load_experiment",
+    "save_experiment",
+    "validated",
+]

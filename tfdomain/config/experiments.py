@@ -1,0 +1,45 @@
+"""What the experiments of all tasks share."""
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from tfdomain.config.sections import DataFiles, Head, Section, Training
+
+__all__ = ["Experiment", "PooledHead"]
+
+
+class Experiment(Section):
+    """Everything that a run is made of; a task has its own `data` and `model`. See `docs/experiment_file.md`."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    task: str
+    encoder: str
+    max_length: Annotated[int, Field(ge=3, strict=True)] | None = None
+    data: DataFiles
+    model: Head
+    training: Training = Training()
+
+    @pydantic.field_validator("model", "training", mode="before")
+    @classmethod
+    def _fill_empty_section(cls, section):
+        # `training:` with nothing below it asks for the defaults.
+        return {} if section is None else section
+
+    @pydantic.model_validator(mode="after")
+    def _best_needs_validation(self):
+        if self.training.best is not None and self.data.validation is None:
+            raise ValueError("training.best is measured on validation rows: set data.validation")
+        return self
+
+
+class PooledHead(Head):
+    """A head on one vector a text.
+
+    Attributes:
+        pooling: `cls`: the first token through the checkpoint's dense-tanh pooler where it has
+            one; `mean`: the mean of the tokens that are no padding.
+    """
+
+    pooling: Literal["cls", "mean"] = "cls"

@@ -1,0 +1,136 @@
+"""An experiment file is read and checked key by key.
+
+An unknown key, a wrong type or a value out of range is one line that names the key and what it may
+hold.
+"""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import pydantic
+import yaml
+from pydantic import BaseModel
+
+from tfdomain.config.experiments import Experiment
+from tfdomain.config.tasks import EXPERIMENTS
+from tfdomain.errors import InputError
+from tfdomain.files import whole_file
+
+__all__ = ["experiment_from", "load_experiment", "save_experiment", "validated"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_experiment(path: str | os.PathLike, overrides: list[str] | tuple[str, ...] = ()) -> Experiment:
+    """Reads an experiment file.
+
+    Args:
+        path: A YAML file.
+        overrides: Assignments like `training.epochs=1`; their values are YAML.
+
+    Raises:
+        InputError: The file is missing, is not YAML, or a key or value is wrong.
+    """
+    where = str(path)
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("no such file", where=where, mend="check the path") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not a text file ({error})", where=where, mend="give a YAML file") from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=where, mend="give a YAML file") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"is not YAML ({error})", where=where, mend="mend the line it names") from None
+    if not isinstance(values, dict):
+        raise InputError("holds no keys", where=where, mend="write it as `key: value` lines")
+    for assignment in overrides:
+        _assign(values, assignment)
+    return experiment_from(values, where=where)
+
+
+def experiment_from(values: dict[str, Any], *, where: str) -> Experiment:
+    """Makes an experiment from plain values, in the form of its task; `classification` where none is named.
+
+    Raises:
+        InputError: A key or value is wrong.
+    """
+    task = values.get("task", "classification")
+    if not isinstance(task, str) or task not in EXPERIMENTS:
+        raise InputError(f"task is {task!r}", where=where, mend=f"the tasks are {', '.join(EXPERIMENTS)}")
+    return validated(EXPERIMENTS[task], values, where=where)
+
+
+def save_experiment(experiment: Experiment, path: str | os.PathLike) -> None:
+    """Writes the resolved experiment, defaults included, as YAML."""
+    with whole_file(path) as file:
+        yaml.safe_dump(experiment.model_dump(mode="json"), file, sort_keys=False, allow_unicode=True)
+
+
+def validated(kind: type[Model], values: dict, *, where: str) -> Model:
+    """Makes a section from plain values, or says in one line which key is wrong and what it may be."""
+    try:
+        return kind.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise _explain(kind, error, where) from None
+
+
+def _assign(values: dict, assignment: str) -> None:
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise InputError(f"{assignment!r} assigns nothing", where="--set", mend="write key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"{text!r} is not YAML", where=f"--set {key}", mend="quote the value") from None
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise InputError(f"{parent} holds no keys", where=f"--set {key}", mend="check the key")
+    values[last] = value
+
+
+def _explain(kind: type[BaseModel], error: pydantic.ValidationError, where: str) -> InputError:
+    faults = error.errors()
+    # A union reports each of its members; a missing or unknown key tells more than those.
+    fault = min(faults, key=lambda one: one["type"] not in ("extra_forbidden", "missing"))
+    path = [str(part) for part in fault["loc"]]
+    if fault["type"] == "extra_forbidden":
+        choices = list(_section_at(kind, path[:-1]).model_fields)
+        near = difflib.get_close_matches(path[-1], choices, n=1)
+        mend = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(choices)}"
+        return InputError(f"unknown key {'.'.join(path)}", where=where, mend=mend)
+    if fault["type"] == "missing":
+        return InputError(f"{'.'.join(path)} is missing", where=where, mend="add the key")
+    if fault["type"] == "value_error":
+        section = f"{'.'.join(path)}: " if path else ""
+        return InputError(f"{section}{fault['ctx']['error']}", where=where)
+    path = _real_path(kind, path)
+    messages = [one["msg"] for one in faults if _real_path(kind, [str(p) for p in one["loc"]]) == path]
+    wanted = " or ".join(dict.fromkeys(message.removeprefix("Input should be ") for message in messages))
+    return InputError(f"{'.'.join(path)} is {fault['input']!r}", where=where, mend=f"it should be {wanted}")
+
+
+def _section_at(kind: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    for name in path:
+        field = kind.model_fields[name].annotation
+        kind = next(one for one in (field, *get_args(field)) if isinstance(one, type) and issubclass(one, BaseModel))
+    return kind
+
+
+def _real_path(kind: type[BaseModel], path: list[str]) -> list[str]:
+    """The keys of a fault's location, without the names of union members that pydantic adds."""
+    real: list[str] = []
+    for name in path:
+        if name not in kind.model_fields:
+            break
+        real.append(name)
+        field = kind.model_fields[name].annotation
+        sections = [one for one in (field, *get_args(field)) if isinstance(one, type) and issubclass(one, BaseModel)]
+        if not sections:
+            break
+        kind = sections[0]
+    return real

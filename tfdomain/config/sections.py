@@ -1,0 +1,138 @@
+"""What every experiment has, whatever its task: files and options of training."""
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["DataFiles", "FitOptions", "Head", "Rate", "Section", "TextData", "Training"]
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Files = str | list[str]
+
+
+class Section(BaseModel):
+    """Keys with checked values; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _refuse_booleans(cls, values):
+        # Python would take yes and no for 1 and 0, and no key here is a switch.
+        for key, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, bool):
+                raise ValueError(f"{key} is {value}, which says nothing here; a word like yes or no needs quotes")
+        return values
+
+
+class DataFiles(Section):
+    """Which files are read.
+
+    Attributes:
+        train: A path, several, or a glob; relative to the experiment file or TFDOMAIN_DATA_DIR.
+        validation: A share of the training rows (seeded; stratified where rows have one label), files, or nothing.
+        test: Files, or nothing.
+        on_bad_row: Refuse a file that has rows with faults, or skip and count them.
+    """
+
+    train: Files
+    validation: Share | Files | None = None
+    test: Files | None = None
+    on_bad_row: Literal["refuse", "skip"] = "refuse"
+
+    def columns(self) -> dict:
+        """What tells how files are read, without their names: the form of further files of the same kind."""
+        return self.model_dump(mode="json", exclude={"train", "validation", "test", "on_bad_row"})
+
+
+class TextData(DataFiles):
+    """Files of rows with one text, or a pair of texts.
+
+    Attributes:
+        text: The column with the text, or the two columns of a pair.
+    """
+
+    text: str | Annotated[list[str], Field(min_length=1, max_length=2)] = "text"
+
+    @property
+    def text_columns(self) -> list[str]:
+        """The one or two columns that hold text."""
+        return [self.text] if isinstance(self.text, str) else list(self.text)
+
+
+class Head(Section):
+    """What is put on the encoder.
+
+    Attributes:
+        dropout_rate: One rate for every dropout of the model; None keeps the checkpoint's rates.
+    """
+
+    dropout_rate: Rate | None = None
+
+    def settings(self) -> dict:
+        """The arguments of the model's constructor that the section gives."""
+        return self.model_dump(exclude={"dropout_rate"})
+
+
+class FitOptions(Section):
+    """How weights are trained; the arguments of `fit` and most of an experiment's `training`.
+
+    Attributes:
+        epochs: Passes over the training rows.
+        batch_size: Examples of one update, over all replicas together.
+        learning_rate: Its peak, reached after the warm-up.
+        warmup_rate: Share of all steps in which the learning rate rises.
+        weight_decay: Decoupled weight decay; biases and norms are spared.
+        optimizer: `adamw`, or `sgd` without momentum.
+        clip_norm: Largest global norm of the gradients; None clips nothing.
+        layer_decay: Factor on the learning rate for each layer further from the head.
+        frozen_layers: Lowest encoder layers that stay as they are, with the embeddings; 0 trains all.
+        class_weights: `balanced` (inverse to frequency) or a weight by label.
+        label_smoothing: Share of each label that is spread over all classes.
+        seed: Of the order of rows, the dropout, the head's first weights and the split.
+    """
+
+    epochs: Annotated[int, Field(ge=1, strict=True)] = 3
+    batch_size: Annotated[int, Field(ge=1, strict=True)] = 32
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    warmup_rate: Rate = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    frozen_layers: Annotated[int, Field(ge=0, strict=True)] = 0
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
+    label_smoothing: Rate = 0.0
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+
+    @pydantic.field_validator("class_weights", mode="before")
+    @classmethod
+    def _name_classes(cls, weights):
+        if not isinstance(weights, dict):
+            return weights
+        for label in weights:
+            if isinstance(label, bool):
+                raise ValueError(f"the label {label} is no word; words like yes and no need quotes")
+        return {str(label): weight for label, weight in weights.items()}
+
+
+class Training(FitOptions):
+    """`FitOptions`, and what only a run with a folder of its own can do.
+
+    Attributes:
+        best: The validation metric whose best epoch becomes the model; None keeps the last epoch.
+        patience: Epochs without a better `best` after which the run stops; None never stops.
+        checkpoint_seconds: Seconds between two states that `--resume` can go on from.
+    """
+
+    best: str | None = None
+    patience: Annotated[int, Field(ge=1, strict=True)] | None = None
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
+
+    @pydantic.model_validator(mode="after")
+    def _patience_needs_best(self):
+        if self.patience is not None and self.best is None:
+            raise ValueError("patience waits for a better metric: name it in training.best")
+        return self

@@ -1,0 +1,9 @@
+"""The form of an experiment file, for each task."""
+
+from tfdomain.config.classification import ClassificationExperiment
+from tfdomain.config.experiments import Experiment
+
+__all__ = ["EXPERIMENTS"]
+
+EXPERIMENTS: dict[str, type[Experiment]] = {"classification": ClassificationExperiment}
+"""The form of an experiment file, by its `task`."""
