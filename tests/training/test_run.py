@@ -95,7 +95,7 @@ def test_killed_run_ends_with_the_same_weights(experiment_file, finished, tmp_pa
         "--run-dir", str(tmp_path / "run"),
     ]  # fmt: skip
     process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    progress, deadline = tmp_path / "run/progress.json", time.monotonic() + 120
+    progress, deadline = tmp_path / "run/progress.json", time.monotonic() + 300
     state = tmp_path / "run/state.safetensors"
     while time.monotonic() < deadline and process.poll() is None:
         if state.exists() and json.loads(progress.read_text())["step"] >= after:
