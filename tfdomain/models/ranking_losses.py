@@ -47,7 +47,7 @@ def multiple_negatives_loss(
         Float32 `[batch]`.
 
     Reference:
-        Henderson et al. 2017, "Efficient Natural Language Response Suggestion for Smart Reply", section 4.4;
+        Henderson et al. 2017, "Efficient Natural Language Response Suggestion for Smart Reply";
         Karpukhin et al. 2020, "Dense Passage Retrieval for Open-Domain Question Answering", for hard negatives.
     """
     _check_scale(scale)
@@ -90,7 +90,7 @@ def triplet_losses(
         Float32 `[batch]`, at least 0.
 
     Reference:
-        Reimers and Gurevych 2019, "Sentence-BERT", section 3, with the Euclidean distance.
+        Reimers and Gurevych 2019, "Sentence-BERT", the triplet objective, with the Euclidean distance.
     """
     if distance not in DISTANCES:
         raise InputError(f"is {distance!r}", where="distance", mend=f"choose {' or '.join(DISTANCES)}")
@@ -112,7 +112,7 @@ def cosine_score_losses(first: tf.Tensor, second: tf.Tensor, scores: tf.Tensor) 
         Float32 `[batch]`.
 
     Reference:
-        Reimers and Gurevych 2019, "Sentence-BERT", section 3, the regression objective.
+        Reimers and Gurevych 2019, "Sentence-BERT", the regression objective.
     """
     return tf.square(cosines(first, second) - tf.cast(scores, tf.float32))
 
