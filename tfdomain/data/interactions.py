@@ -115,14 +115,14 @@ def find_interactions(
     found = pc.fill_null(pc.index_in(item_column, value_set=table), -1).to_numpy()
     faults = [
         ("has no user", pc.equal(user_column, "").to_numpy()),
-        ("has an item that is not in the items table", found < 0),
+        ("has the item {item!r}, which is not in the items table", found < 0),
         ("has no time (Unix seconds or an ISO 8601 date)", ~np.isfinite(seconds)),
     ]
     if rated is not None:
         faults.append(("has no rating", ~rated.sound))
     bad = np.any([wrong for _, wrong in faults], axis=0)
     if bad.any() and on_bad == "refuse":
-        raise _refusal(faults, np.flatnonzero(bad), where, skip_mend)
+        raise _refusal(faults, np.flatnonzero(bad), item_column, where, skip_mend)
     liked = np.ones(len(seconds), bool) if rated is None else rated.values[:, 0] >= liked_from
     user_ids = sorted(pc.unique(user_column.filter(pa.array(~bad))).to_pylist())
     user_places = pc.fill_null(pc.index_in(user_column, value_set=pa.array(user_ids, pa.string())), -1).to_numpy()
@@ -226,12 +226,16 @@ def _moment(text: str | None) -> float:
 
 
 def _refusal(
-    faults: list[tuple[str, np.ndarray]], rows: np.ndarray, where: Callable[[int], str] | None, skip_mend: str | None
+    faults: list[tuple[str, np.ndarray]],
+    rows: np.ndarray,
+    items: pa.ChunkedArray,
+    where: Callable[[int], str] | None,
+    skip_mend: str | None,
 ) -> InputError:
     told = []
     for row in rows[:SHOWN_ROWS].tolist():
         problem = next(problem for problem, wrong in faults if wrong[row])
-        told.append((where(row) if where else f"interactions[{row}]", problem))
+        told.append((where(row) if where else f"interactions[{row}]", problem.format(item=items[row].as_py())))
     skip = "" if skip_mend is None else f", or {skip_mend} to leave such rows out"
     if len(rows) == 1:
         return InputError(told[0][1], where=told[0][0], mend=f"mend the row{skip}")
