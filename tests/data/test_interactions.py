@@ -81,15 +81,16 @@ def test_faulty_rows():
     }
     message = refusal(lambda: find_interactions(**columns, item_ids=ITEMS, where=lambda row: f"r.csv: line {row + 2}"))
     assert message == (
-        "5 rows have faults: r.csv: line 3: has no user, r.csv: line 4: has the item 'x', which is not in the items table, "
-        "r.csv: line 5: has no time (Unix seconds or an ISO 8601 date), r.csv: line 6: has no rating, "
+        "5 rows have faults: r.csv: line 3: has no user, r.csv: line 4: has the item 'x', which is not in the items "
+        "table, r.csv: line 5: has no time (Unix seconds or an ISO 8601 date), r.csv: line 6: has no rating, "
         "r.csv: line 7: has no time (Unix seconds or an ISO 8601 date); mend them"
     )
     found = find_interactions(**columns, item_ids=ITEMS, on_bad="skip")
     assert (len(found), found.num_skipped, found.user_ids) == (1, 5, ["u"])
     one = refusal(lambda: find_interactions(["u"], ["x"], [1], item_ids=ITEMS, skip_mend="do this"))
     assert one == (
-        "interactions[0]: has the item 'x', which is not in the items table; mend the row, or do this to leave such rows out"
+        "interactions[0]: has the item 'x', which is not in the items table; "
+        "mend the row, or do this to leave such rows out"
     )
 
 
