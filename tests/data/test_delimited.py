@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfdomain.data.delimited import read_delimited
+from tfdomain.data.rows import read_rows
+from tfdomain.errors import InputError
 
 
 def read(path: Path, content: str, **arguments) -> tuple[list[list[str]], list[int], list[int]]:
@@ -87,3 +89,29 @@ def test_a_row_larger_than_a_block(tmp_path):
     text = "long, " * 1_000_000
     found, _, _ = read(tmp_path / "a.csv", f'text,label\n"{text}",1\nshort,2\n')
     assert found == [[text, "1"], ["short", "2"]]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".txt"])
+def test_column_names_stand_for_a_header(tmp_path, ending):
+    mark = "," if ending == ".csv" else "\t"
+    path = tmp_path / f"rows{ending}"
+    path.write_text("\n" + mark.join(("1", "你好", "x")) + "\n" + mark.join(("2", "🙂")) + "\n" + mark.join("3ab"))
+    reading = {"texts": ["text", "pair"], "label": "label", "cache_dir": tmp_path}
+    names = ["label", "text", "pair"]
+    rows = read_rows([path], column_names=names, on_bad_row="skip", **reading)
+    assert rows.labels.to_pylist() == ["1", "3"]
+    assert [column.to_pylist() for column in rows.texts] == [["你好", "a"], ["x", "b"]]
+    assert [rows.where(0), rows.where(1)] == [f"{path}: line 2", f"{path}: line 4"]
+    assert [fault.line for fault in rows.skipped] == [3]
+    with pytest.raises(InputError, match=r"has no column 'pair'; its columns are 'label', 'text'"):
+        read_rows([path], column_names=names[:2], **reading)
+
+
+def test_a_first_row_of_the_wanted_names_is_a_header_nevertheless(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\nyes,1\n")
+    (tmp_path / "b.csv").write_text("0,text\n")
+    reading = {"texts": ["text"], "label": "label", "column_names": ["label", "text"], "cache_dir": tmp_path}
+    rows = read_rows([tmp_path / "a.csv", tmp_path / "b.csv"], **reading)
+    assert rows.labels.to_pylist() == ["1", "0"]
+    assert rows.texts[0].to_pylist() == ["yes", "text"]
+    assert rows.line_numbers.tolist() == [2, 1]

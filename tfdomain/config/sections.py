@@ -52,9 +52,11 @@ class TextData(DataFiles):
 
     Attributes:
         text: The column with the text, or the two columns of a pair.
+        column_names: All columns of CSV and TSV files without a header, in their order.
     """
 
     text: str | Annotated[list[str], Field(min_length=1, max_length=2)] = "text"
+    column_names: Annotated[list[str], Field(min_length=1)] | None = None
 
     @property
     def text_columns(self) -> list[str]:

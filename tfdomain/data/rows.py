@@ -29,6 +29,7 @@ def read_rows(
     label: str | None = None,
     extra: Sequence[str] = (),
     rest: bool = False,
+    column_names: Sequence[str] | None = None,
     on_bad_row: Literal["refuse", "skip"] = "refuse",
     skip_mend: str = "set `data.on_bad_row: skip`",
     require_text: bool = True,
@@ -46,6 +47,8 @@ def read_rows(
         label: The label column; None leaves labels unread.
         extra: Further columns to keep.
         rest: Whether each row's other columns are kept too, as `Rows.rest`.
+        column_names: All columns of CSV and TSV files without a header, in their order; a file whose first row
+            holds the names of the columns that are read has a header nevertheless.
         on_bad_row: `"refuse"` raises when any row has a fault; `"skip"` leaves such rows out.
         skip_mend: How the caller's user asks for `"skip"`, for the message that refuses.
         require_text: Whether a text that is empty or all spaces is a fault.
@@ -73,6 +76,7 @@ def read_rows(
         label=label,
         extra=[name for name in dict.fromkeys(extra) if name not in (*texts, label)],
         rest=rest,
+        column_names=None if column_names is None else list(column_names),
         require_text=require_text,
         require_rows=require_rows,
         refuse=on_bad_row == "refuse",

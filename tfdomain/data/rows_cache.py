@@ -42,6 +42,7 @@ def cached_rows(
     label: str | None,
     extra: list[str],
     rest: bool,
+    column_names: list[str] | None,
     require_text: bool,
     require_rows: bool,
     refuse: bool,
@@ -49,7 +50,7 @@ def cached_rows(
     folder: Path | None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The rows of `files`, memory mapped, and the summary of their reading; read first if need be."""
-    reading = _Reading(files, texts, label, extra, rest, require_text, require_rows)
+    reading = _Reading(files, texts, label, extra, rest, column_names, require_text, require_rows)
     folder = cache_dir() if folder is None else Path(folder)
     target = folder / "rows" / f"{reading.key()}.arrow"
     with explained_cache(folder):
@@ -88,11 +89,12 @@ class _Reading:
         label: str | None,
         extra: list[str],
         rest: bool,
+        column_names: list[str] | None,
         require_text: bool,
         require_rows: bool,
     ):
         self.files, self.texts, self.label, self.extra, self.rest = files, texts, label, extra, rest
-        self.require_text, self.require_rows = require_text, require_rows
+        self.column_names, self.require_text, self.require_rows = column_names, require_text, require_rows
         self.formats = [file_format(file) for file in files]
         self.sha256, self.num_bytes = [], 0
         for file in files:
@@ -110,6 +112,7 @@ class _Reading:
             self.label,
             self.extra,
             self.rest,
+            self.column_names,
             self.require_text,
             self.require_rows,
         ]
@@ -172,7 +175,8 @@ class _Reading:
             may_be_empty = not self.require_rows
             return read_json_lines(file, texts=self.texts, others=others, may_be_empty=may_be_empty, **shared)
         delimiter = {"csv": ",", "tsv": "\t"}[kind]
-        return read_delimited(file, columns=[*self.texts, *others], delimiter=delimiter, **shared)
+        shared |= {"delimiter": delimiter, "column_names": self.column_names}
+        return read_delimited(file, columns=[*self.texts, *others], **shared)
 
     def _sound(self, block: Block, report: Report) -> np.ndarray:
         sound = np.ones(len(block.line_numbers), bool)

@@ -31,6 +31,7 @@ BLOCK_BYTES = 2 << 20
 FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
+    ".txt": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",

@@ -29,6 +29,7 @@ class TextRows:
             files,
             texts=data.text_columns,
             **cls.columns(data),
+            column_names=data.column_names,
             on_bad_row=reading.on_bad_row,
             skip_mend=reading.skip_mend,
             require_text=reading.for_training,

@@ -75,6 +75,7 @@ def predict_file(
             source,
             texts=texts,
             rest=True,
+            column_names=model.notes.get("data", {}).get("column_names"),
             on_bad_row=on_bad_row,
             skip_mend=SKIP_MEND,
             require_text=False,
