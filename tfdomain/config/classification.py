@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from tfdomain.config.experiments import Experiment, PooledHead
 from tfdomain.config.sections import TextData
+from tfdomain.config.thresholds import ThresholdExperiment, ThresholdHead
 
 __all__ = ["ClassificationData", "ClassificationExperiment", "ClassifierHead"]
 
@@ -18,11 +18,17 @@ class ClassificationData(TextData):
     label: str = "label"
 
 
-class ClassifierHead(PooledHead):
-    """The head of a classifier."""
+class ClassifierHead(ThresholdHead):
+    """The head of a classifier; of two labels one is given from a threshold on.
+
+    Attributes:
+        positive: The label that the threshold is of; None: the second of the two.
+    """
+
+    positive: str | None = None
 
 
-class ClassificationExperiment(Experiment):
+class ClassificationExperiment(ThresholdExperiment):
     """One label a text, or a pair of texts."""
 
     task: Literal["classification"] = "classification"

@@ -21,11 +21,13 @@ def classification_metrics(
     probabilities: ArrayLike,
     label_names: Sequence[str],
     sample_weight: ArrayLike | None = None,
+    *,
+    predicted: ArrayLike | None = None,
 ) -> dict[str, Any]:
     """Judges a classifier on labelled examples.
 
-    The prediction is the class with the highest probability, the first of equal ones. What the
-    examples leave undefined is None, never NaN: the dictionary can be written as JSON as it is.
+    What the examples leave undefined is None, never NaN: the dictionary can be written as JSON as
+    it is.
 
     Args:
         labels: int `[n]`, the true classes as places in `label_names`.
@@ -33,6 +35,8 @@ def classification_metrics(
         label_names: The names of the classes, in the order of the columns; at least two.
         sample_weight: float `[n]`, not negative, how much each example counts; None counts each as
             one. With weights `support` and the confusion matrix are sums of weights.
+        predicted: int `[n]`, the classes that were given, at a threshold say; None: those with the highest
+            probability, the first of equal ones.
 
     Returns:
         - `num_examples`: the number of rows.
@@ -61,7 +65,10 @@ def classification_metrics(
     weight = None if sample_weight is None else np.asarray(sample_weight, "float64")
     _check(labels, probabilities, label_names, weight)
     num_classes = len(label_names)
-    matrix = confusion_matrix(labels, np.argmax(probabilities, axis=1), num_classes, weight)
+    given = np.argmax(probabilities, axis=1) if predicted is None else np.asarray(predicted)
+    if given.shape != labels.shape:
+        raise InputError(f"predicted has the shape {given.shape}, not {labels.shape}", mend="give a class for each row")
+    matrix = confusion_matrix(labels, given, num_classes, weight)
     some = matrix.sum() > 0
     averages = confusion_scores(matrix)
     areas = [ranking_areas(labels == index, probabilities[:, index], weight) for index in range(num_classes)]

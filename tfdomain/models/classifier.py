@@ -1,6 +1,6 @@
 """One label a text, or a pair of texts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,21 +14,25 @@ from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.metrics.classification import classification_metrics
+from tfdomain.metrics.thresholds import Threshold, choose_threshold, thresholded_metrics
 from tfdomain.models.datasets import are_numbers
-from tfdomain.models.pooled import PooledModel
+from tfdomain.models.thresholded import ThresholdedModel, check_threshold
 
 __all__ = ["TextClassifier"]
 
 
 @keras.saving.register_keras_serializable("tfdomain")
-class TextClassifier(PooledModel):
-    """Chooses one of several labels for a text.
+class TextClassifier(ThresholdedModel):
+    """Chooses one of several labels for a text: the most probable, or of two labels one from a threshold on.
 
     Args:
         encoder: Turns tokens into vectors.
         tokenizer: Turns text into tokens.
         labels: The names of the classes, at least two, in the order of the scores; each one line.
-        **kwargs: What every `PooledModel` takes: `pooling`, `max_length`, `pairs`, `seed`.
+        threshold: Of two labels, the probability from which on the `positive` one is given; None: the more
+            probable one is.
+        positive: The label that the threshold is of; None: the second.
+        **kwargs: What every `ThresholdedModel` takes: `threshold_by`, `pooling`, `max_length`, `pairs`, `seed`.
 
     Example:
         >>> model = TextClassifier.from_pretrained(folder, labels=["default", "repaid"])
@@ -48,6 +52,9 @@ class TextClassifier(PooledModel):
         tokenizer: Tokenizer,
         *,
         labels: Sequence[str],
+        threshold: float | None = None,
+        threshold_by: Mapping[str, Any] | None = None,
+        positive: str | None = None,
         **kwargs: Any,
     ):
         names = [str(label) for label in labels]
@@ -57,8 +64,15 @@ class TextClassifier(PooledModel):
         if broken:
             problem = f"the label {broken[0]!r} holds a line break"
             raise InputError(problem, where="labels", mend="rename it: labels.txt has a line for each label")
-        super().__init__(encoder, tokenizer, num_outputs=len(names), **kwargs)
-        self.labels = names
+        if len(names) > 2 and any(each is not None for each in (threshold, threshold_by, positive)):
+            problem = f"a threshold divides two labels, and there are {len(names)}"
+            raise InputError(problem, where="model", mend="leave threshold and positive out, or use task: multilabel")
+        if positive is not None and positive not in names:
+            raise InputError(f"positive is {positive!r}", where="model.positive", mend=f"choose one of {names}")
+        threshold = None if threshold is None else check_threshold(threshold)
+        shared: dict[str, Any] = {"threshold": threshold, "threshold_by": threshold_by}
+        super().__init__(encoder, tokenizer, num_outputs=len(names), **shared, **kwargs)
+        self.labels, self.positive = names, positive
         self.build_head()
 
     def activate(self, outputs):
@@ -66,7 +80,7 @@ class TextClassifier(PooledModel):
         return tf.nn.softmax(outputs)
 
     def classify(self, x: Any, *, batch_size: int = 64) -> list[dict[str, Any]]:
-        """The most likely label of each text and its probability: `{"label": str, "score": float}`."""
+        """The label that each text is given and its probability: `{"label": str, "score": float}`."""
         answers = self.answers(self.predict(x, batch_size=batch_size))
         return [{"label": answer["label"], "score": answer["score"]} for answer in answers]
 
@@ -132,15 +146,48 @@ class TextClassifier(PooledModel):
         return np.full((num_rows, len(self.labels)), 1 / len(self.labels), "float32")
 
     def measure(self, truth: Any, predictions: Any, sample_weight: np.ndarray | None = None) -> dict[str, Any]:
-        """The metrics of `tfdomain.metrics.classification`."""
-        return classification_metrics(truth, predictions, self.labels, sample_weight)
+        """The metrics of `tfdomain.metrics.classification`, and the `threshold` and mean `cost` if there are such."""
+        given = self.given(predictions)
+        metrics = classification_metrics(truth, predictions, self.labels, sample_weight, predicted=given)
+        if self.threshold is not None:
+            metrics["threshold"] = self.threshold
+        if self.costs is not None:
+            is_positive, is_given = (np.asarray(classes) == self.positive_class for classes in (truth, given))
+            judged = thresholded_metrics(is_positive, is_given, 0.5, costs=self.costs, sample_weight=sample_weight)
+            metrics["cost"] = judged["cost"]
+        return metrics
+
+    @property
+    def positive_class(self) -> int:
+        """The number of the class that a threshold is of."""
+        return 1 if self.positive is None else self.labels.index(self.positive)
+
+    def given(self, predictions: np.ndarray) -> np.ndarray:
+        """The class that each row is given, int64 `[n]`."""
+        if self.threshold is None:
+            return predictions.argmax(axis=-1)
+        is_positive = predictions[:, self.positive_class] >= np.float32(self.threshold)
+        return np.where(is_positive, self.positive_class, 1 - self.positive_class)
+
+    def choose(self, truth: np.ndarray, predictions: np.ndarray) -> dict[str, Threshold]:
+        """Chooses the threshold of the positive label.
+
+        Raises:
+            InputError: There are more than two labels.
+        """
+        if len(self.labels) > 2:
+            problem = f"a threshold divides two labels, and there are {len(self.labels)}"
+            raise InputError(problem, mend="use a MultiLabelClassifier")
+        scores = predictions[:, self.positive_class]
+        chosen = choose_threshold(np.asarray(truth) == self.positive_class, scores, **self.threshold_by)
+        self.threshold = chosen.value
+        return {self.labels[self.positive_class]: chosen}
 
     def answers(self, predictions: np.ndarray) -> list[dict[str, Any]]:
-        """For each row the most likely `label`, its `score` (probability), and every label's in `scores`."""
-        best, highest = predictions.argmax(axis=-1).tolist(), predictions.max(axis=-1).tolist()
+        """For each row the `label` that it is given, its `score` (probability), and every label's in `scores`."""
         return [
-            {"label": self.labels[label], "score": score, "scores": dict(zip(self.labels, scores, strict=True))}
-            for label, score, scores in zip(best, highest, predictions.tolist(), strict=True)
+            {"label": self.labels[label], "score": scores[label], "scores": dict(zip(self.labels, scores, strict=True))}
+            for label, scores in zip(self.given(predictions).tolist(), predictions.tolist(), strict=True)
         ]
 
     def answer_types(self) -> dict[str, pa.DataType]:
@@ -152,7 +199,7 @@ class TextClassifier(PooledModel):
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments but the encoder and the tokenizer, as JSON values."""
-        return {"labels": self.labels, **super().settings()}
+        return {"labels": self.labels, "positive": self.positive, **super().settings()}
 
     def transformers_form(self) -> dict[str, Any] | None:
         """The head as a `BertForSequenceClassification`; None where it is no such."""
@@ -171,9 +218,13 @@ class TextClassifier(PooledModel):
             `label` string `[batch]`, `score` float32 `[batch]`, `scores` float32 `[batch, classes]`.
         """
         scores = self(batch, training=False)
-        names = tf.constant(self.labels)
+        if self.threshold is None:
+            given = tf.argmax(scores, axis=-1)
+        else:
+            is_positive = scores[:, self.positive_class] >= tf.constant(self.threshold, tf.float32)
+            given = tf.where(is_positive, self.positive_class, 1 - self.positive_class)
         return {
-            "label": tf.gather(names, tf.argmax(scores, axis=-1)),
-            "score": tf.reduce_max(scores, axis=-1),
+            "label": tf.gather(tf.constant(self.labels), given),
+            "score": tf.gather(scores, given, batch_dims=1),
             "scores": scores,
         }

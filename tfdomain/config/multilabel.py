@@ -1,0 +1,48 @@
+"""Experiments of `task: multilabel`."""
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from tfdomain.config.sections import TextData
+from tfdomain.config.thresholds import ThresholdExperiment, ThresholdHead
+
+__all__ = ["MultiLabelData", "MultiLabelExperiment", "MultiLabelHead"]
+
+
+class MultiLabelData(TextData):
+    """Rows with any number of labels each, also none.
+
+    Attributes:
+        label: The column with each row's labels, delimited or as a JSON list; or a list of indicator columns, of 0
+            and 1, whose names are the labels.
+        delimiter: What stands between two labels of a column.
+    """
+
+    label: str | Annotated[list[str], Field(min_length=1)] = "labels"
+    delimiter: Annotated[str, Field(min_length=1)] = "|"
+
+    @property
+    def label_columns(self) -> list[str]:
+        """The columns that hold labels."""
+        return [self.label] if isinstance(self.label, str) else list(self.label)
+
+    @pydantic.field_validator("label")
+    @classmethod
+    def _each_once(cls, label):
+        if isinstance(label, list) and len(set(label)) < len(label):
+            raise ValueError(f"a column is named twice: {label}")
+        return label
+
+
+class MultiLabelHead(ThresholdHead):
+    """The head of a classifier with any number of labels a text."""
+
+
+class MultiLabelExperiment(ThresholdExperiment):
+    """Any number of labels a text, or a pair of texts."""
+
+    task: Literal["multilabel"] = "multilabel"
+    data: MultiLabelData
+    model: MultiLabelHead = MultiLabelHead()
