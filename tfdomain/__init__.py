@@ -14,13 +14,24 @@ if TYPE_CHECKING:
     from tfdomain.errors import InputError, TfdomainError
     from tfdomain.models.classifier import TextClassifier
     from tfdomain.models.folder import load
+    from tfdomain.models.regressor import TextRegressor
 
-__all__ = ["Encoder", "InputError", "TextClassifier", "TfdomainError", "Tokenizer", "__version__", "load"]
+__all__ = [
+    "Encoder",
+    "InputError",
+    "TextClassifier",
+    "TextRegressor",
+    "TfdomainError",
+    "Tokenizer",
+    "__version__",
+    "load",
+]
 
 _HOMES = {
     "Encoder": "tfdomain.encoders.encoder",
     "InputError": "tfdomain.errors",
     "TextClassifier": "tfdomain.models.classifier",
+    "TextRegressor": "tfdomain.models.regressor",
     "TfdomainError": "tfdomain.errors",
     "Tokenizer": "tfdomain.encoders.tokenizer",
     "load": "tfdomain.models.folder",

@@ -7,12 +7,14 @@ from typing import Any
 from tfdomain.config import DataFiles
 from tfdomain.data.examples import Examples, Reading
 from tfdomain.data.labelled_rows import LabelledRows
+from tfdomain.data.target_rows import TargetRows
 from tfdomain.errors import InputError
 
 __all__ = ["READERS", "read_examples"]
 
 READERS: dict[str, Callable[[Sequence[Path], Any, Reading], Examples]] = {
     "classification": LabelledRows.read,
+    "regression": TargetRows.read,
 }
 """Reads the labelled examples of each task: its files, the `data` section of an experiment, and how."""
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tfdomain.errors import InputError
 
-__all__ = ["TargetValues", "target_values"]
+__all__ = ["TargetValues", "target_scale", "target_values"]
 
 SHOWN_ROWS = 5
 NOT_A_NUMBER = "not a number"
@@ -90,6 +90,26 @@ def target_values(
     sound = np.ones(len(values), bool)
     sound[bad] = False
     return TargetValues(values, sound, dict(Counter(kind for _, _, kind, _ in faults)))
+
+
+def target_scale(values: np.ndarray, names: Sequence[str]) -> dict[str, list[float]]:
+    """What brings each target to mean 0 and standard deviation 1.
+
+    Args:
+        values: Finite float `[n, targets]`, at least one row.
+        names: The targets' names.
+
+    Returns:
+        `means` and `deviations`, a number for each target, in the target's own unit.
+
+    Raises:
+        InputError: A target is the same in every row: there is nothing to learn.
+    """
+    values = values.astype(np.float64)
+    for name, column in zip(names, values.T, strict=True):
+        if np.ptp(column) == 0:
+            raise InputError(f"every row has the value {column[0]:g}", where=name, mend="give rows that differ")
+    return {"means": values.mean(axis=0).tolist(), "deviations": values.std(axis=0).tolist()}
 
 
 def _as_arrow(column: Any, name: str) -> pa.ChunkedArray | pa.Array:

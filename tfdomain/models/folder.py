@@ -20,12 +20,16 @@ from tfdomain.errors import InputError
 from tfdomain.files import read_json, whole_folder, write_json
 from tfdomain.models.base import TextModel
 from tfdomain.models.classifier import TextClassifier
+from tfdomain.models.regressor import TextRegressor
 from tfdomain.version import __version__
 
 __all__ = ["FORMAT_VERSION", "TASKS", "load", "load_from", "save_model"]
 
 FORMAT_VERSION = 1
-TASKS: dict[str, type[TextModel]] = {"classification": TextClassifier}
+TASKS: dict[str, type[TextModel]] = {
+    "classification": TextClassifier,
+    "regression": TextRegressor,
+}
 SIDECAR = "tfdomain.json"
 HEAD_FILE = "head.safetensors"
 RESTORE = "restore the file, or save the model again"

@@ -136,5 +136,6 @@ def _remarks(everything: Sequence[Examples], parts: Sequence[Part]) -> list[str]
         remarks += [f"  and {count - SHOWN_FAULTS} more"] if count > SHOWN_FAULTS else []
     unseen = sum(len(part.labels) - len(part.rows) for part in parts if part.rows is not None)
     if unseen:
-        remarks.append(f"skipped {unseen} {'row' if unseen == 1 else 'rows'} with labels never seen in training")
+        kinds = "missing, malformed, or were never seen in training"
+        remarks.append(f"skipped {unseen} {'row' if unseen == 1 else 'rows'} with labels that are {kinds}")
     return remarks
