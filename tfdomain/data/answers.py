@@ -2,12 +2,14 @@
 
 import bisect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
+from tfdomain.data.examples import Encoded, Reading
 from tfdomain.data.faults import Fault, Faults
 from tfdomain.data.sources import explained_reading
 from tfdomain.data.squad import Answer, Question, is_flat, question_id, read_question, read_records
@@ -117,6 +119,11 @@ class QuestionRows:
         self.fingerprint = fingerprint(self.questions, self.contexts, ids, answers)
 
     @classmethod
+    def read(cls, files: Sequence[Path], data: Any, reading: Reading) -> "QuestionRows":
+        """Reads labelled questions; `tfdomain.data.readers` tells of the arguments."""
+        return read_answers(files, on_bad_row=reading.on_bad_row, skip_mend=reading.skip_mend)
+
+    @classmethod
     def from_columns(
         cls,
         questions: Sequence[str],
@@ -170,6 +177,41 @@ class QuestionRows:
             return f"row {row}"
         file = self.files[bisect.bisect_right(self._file_ends, row)]
         return f"{file}: line {self._lines[row]}" if is_flat(file) else f"{file}: question {self.ids[row]!r}"
+
+    @property
+    def inputs(self) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        """The questions and the contexts."""
+        return self.questions, self.contexts
+
+    def learn(self) -> dict[str, Any]:
+        """Nothing: a model of questions has no labels.
+
+        Raises:
+            InputError: No question has an answer.
+        """
+        if not any(self.answers):
+            where = ", ".join(map(str, self.files)) or "answers"
+            raise InputError("no question has an answer", where=where, mend="give some that their contexts answer")
+        return {}
+
+    def remarks(self) -> list[str]:
+        """Nothing: what was left out is told for every task alike."""
+        return []
+
+    def strata(self) -> None:
+        """No label to stratify by; see `groups`."""
+
+    def groups(self) -> pa.ChunkedArray:
+        """The contexts: who has learned one question of a context knows it for the others."""
+        return self.contexts
+
+    def encode(self, head: Mapping[str, Any], reading: Reading) -> Encoded:
+        """The characters of each row's answers, int32 `[num_rows, most answers, 2]`, with zeros behind the last."""
+        labels = np.zeros([self.num_rows, max([1, *map(len, self.answers)]), 2], "int32")
+        for label, answers in zip(labels, self.answers, strict=True):
+            for place, answer in enumerate(answers):
+                label[place] = answer.start, answer.end
+        return Encoded(labels, labels)
 
 
 def _refusal(faults: Faults, files: list[Path], skip_mend: str | None) -> InputError:

@@ -3,13 +3,13 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from tfdomain.data.faults import Fault
 
-__all__ = ["Encoded", "Examples", "Reading"]
+__all__ = ["Encoded", "Examples", "Grouped", "Reading"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,3 +92,11 @@ class Examples(Protocol):
 
     def encode(self, head: Mapping[str, Any], reading: Reading) -> Encoded:
         """The labels for a model whose `settings` hold what `learn` gave for the training examples."""
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """Examples of which some must not be parted: a validation share holds out whole groups."""
+
+    def groups(self) -> Any:
+        """The name of each row's group, `[n]`."""

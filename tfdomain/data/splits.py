@@ -7,7 +7,35 @@ import numpy as np
 from tfdomain.data.labels import label_ids, label_names
 from tfdomain.errors import InputError
 
-__all__ = ["split_rows"]
+__all__ = ["split_groups", "split_rows"]
+
+
+def split_groups(groups: Any, *, share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Splits row numbers so that all rows of a group stay on one side.
+
+    Whole groups are held out, in a random order, until the number of their rows is nearest to the share.
+
+    Args:
+        groups: The name of each row's group (`[num_rows]`, a list, a numpy array or an Arrow column).
+        share: The part of the rows to hold out, above 0 and below 1.
+        seed: Decides which groups; at least 0.
+
+    Returns:
+        The rows to train on and those held out, int64, each sorted.
+
+    Raises:
+        InputError: The share is out of range, or there is just one group.
+    """
+    _check(share, seed)
+    of_row = label_ids(groups, label_names(groups))
+    sizes = np.bincount(of_row)
+    if len(sizes) < 2:
+        problem = f"a share of {share} cannot be held out of {len(sizes)} group of rows that stay together"
+        raise InputError(problem, where="data.validation", mend="name a file")
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(sizes))
+    missing = np.abs(np.cumsum(sizes[order])[:-1] - share * len(of_row))
+    held = np.isin(of_row, order[: np.argmin(missing) + 1])
+    return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 def split_rows(labels: Any | None, *, share: float, num_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -29,12 +57,7 @@ def split_rows(labels: Any | None, *, share: float, num_rows: int, seed: int = 0
     Raises:
         InputError: The share is out of range, or one of the two parts would be empty.
     """
-    if not 0 < share < 1:
-        raise InputError(
-            f"the share {share} is out of range", where="data.validation", mend="choose one between 0 and 1"
-        )
-    if seed < 0:
-        raise InputError(f"the seed {seed} is negative", where="seed", mend="choose 0 or more")
+    _check(share, seed)
     classes = np.zeros(num_rows, np.int64) if labels is None else label_ids(labels, label_names(labels))
     if len(classes) != num_rows:
         raise InputError(f"{len(classes)} labels for {num_rows} rows", where="labels", mend="give one label a row")
@@ -64,3 +87,12 @@ def _held_sizes(sizes: np.ndarray, share: float) -> np.ndarray:
             held[index] += 1
             missing -= 1
     return held
+
+
+def _check(share: float, seed: int) -> None:
+    if not 0 < share < 1:
+        raise InputError(
+            f"the share {share} is out of range", where="data.validation", mend="choose one between 0 and 1"
+        )
+    if seed < 0:
+        raise InputError(f"the seed {seed} is negative", where="seed", mend="choose 0 or more")
