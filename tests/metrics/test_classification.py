@@ -190,3 +190,16 @@ def test_tensorflow_is_not_imported():
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_classes_given_at_a_threshold_are_judged_in_place_of_the_most_probable():
+    labels, probabilities = [0, 1, 1, 0], np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]])
+    given = (probabilities[:, 1] >= 0.35).astype(int)
+    metrics, usual = (
+        classification_metrics(labels, probabilities, ["a", "b"], predicted=each) for each in (given, None)
+    )
+    assert (metrics["accuracy"], usual["accuracy"]) == (1.0, 0.75)
+    assert metrics["confusion_matrix"] == [[2, 0], [0, 2]]
+    assert metrics["log_loss"] == usual["log_loss"]
+    with pytest.raises(InputError, match=r"predicted has the shape \(3,\), not \(4,\); give a class for each row"):
+        classification_metrics(labels, probabilities, ["a", "b"], predicted=given[:3])
