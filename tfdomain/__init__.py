@@ -13,15 +13,23 @@ if TYPE_CHECKING:
     from tfdomain.encoders.tokenizer import Tokenizer
     from tfdomain.errors import InputError, TfdomainError
     from tfdomain.models.classifier import TextClassifier
+    from tfdomain.models.embedder import TextEmbedder
     from tfdomain.models.folder import load
+    from tfdomain.models.multilabel import MultiLabelClassifier
     from tfdomain.models.regressor import TextRegressor
+    from tfdomain.models.span_extractor import SpanExtractor
+    from tfdomain.models.tagger import TokenClassifier
 
 __all__ = [
     "Encoder",
     "InputError",
+    "MultiLabelClassifier",
+    "SpanExtractor",
     "TextClassifier",
+    "TextEmbedder",
     "TextRegressor",
     "TfdomainError",
+    "TokenClassifier",
     "Tokenizer",
     "__version__",
     "load",
@@ -30,9 +38,13 @@ __all__ = [
 _HOMES = {
     "Encoder": "tfdomain.encoders.encoder",
     "InputError": "tfdomain.errors",
+    "MultiLabelClassifier": "tfdomain.models.multilabel",
+    "SpanExtractor": "tfdomain.models.span_extractor",
     "TextClassifier": "tfdomain.models.classifier",
+    "TextEmbedder": "tfdomain.models.embedder",
     "TextRegressor": "tfdomain.models.regressor",
     "TfdomainError": "tfdomain.errors",
+    "TokenClassifier": "tfdomain.models.tagger",
     "Tokenizer": "tfdomain.encoders.tokenizer",
     "load": "tfdomain.models.folder",
 }

@@ -7,7 +7,6 @@ import pytest
 
 from tfdomain.config.multilabel import MultiLabelData
 from tfdomain.data.examples import Reading
-from tfdomain.data.label_set_rows import read_label_sets
 from tfdomain.data.readers import read_examples
 from tfdomain.errors import InputError
 
@@ -43,9 +42,8 @@ def write(folder, form):
         return [folder / "rows.parquet"], {}
     columns = [[str(row[place]) for row in EXPECTED] for place in range(3)]
     if form == "indicators in json lines":
-        rows = [
-            {"text": text, **dict(zip(NAMES, cells, strict=True))} for text, cells in zip(TEXTS, EXPECTED, strict=True)
-        ]
+        cells = [[text, *flags] for text, flags in zip(TEXTS, EXPECTED, strict=True)]
+        rows = [dict(zip(["text", *NAMES], row, strict=True)) for row in cells]
         (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         return [folder / "rows.jsonl"], {"label": NAMES}
     write_csv(folder / "rows.csv", ["text", *NAMES], [TEXTS, *columns])

@@ -195,9 +195,8 @@ def test_tensorflow_is_not_imported():
 def test_classes_given_at_a_threshold_are_judged_in_place_of_the_most_probable():
     labels, probabilities = [0, 1, 1, 0], np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]])
     given = (probabilities[:, 1] >= 0.35).astype(int)
-    metrics, usual = (
-        classification_metrics(labels, probabilities, ["a", "b"], predicted=each) for each in (given, None)
-    )
+    metrics = classification_metrics(labels, probabilities, ["a", "b"], predicted=given)
+    usual = classification_metrics(labels, probabilities, ["a", "b"])
     assert (metrics["accuracy"], usual["accuracy"]) == (1.0, 0.75)
     assert metrics["confusion_matrix"] == [[2, 0], [0, 2]]
     assert metrics["log_loss"] == usual["log_loss"]

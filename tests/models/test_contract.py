@@ -12,9 +12,15 @@ import pytest
 import tensorflow as tf
 
 import tfdomain
+from tfdomain.data.features import learn_features
 from tfdomain.models.folder import TASKS
 
 TEXTS = ["my car is lost", "we paid", "", "please help with the money for school !"]
+
+
+TABLE = {"amount": [10.0, 250.0, 30.5, 7.0], "purpose": ["car", "房", "", "car"], "day": ["2011-12-01", "", "x", "Dec-09"]}
+SPECS = [spec.to_json() for spec in learn_features(TABLE, {"amount": None, "purpose": None}, min_count=1)]
+SPECS.append(learn_features({"day": ["2011-01-01", "2011-02-03", ""]})[0].to_json())
 
 
 class Row(NamedTuple):
@@ -47,10 +53,36 @@ def values(outputs):
     return outputs["values"]
 
 
+# The first is longer than the windows of the first row below, and answered twice.
+CONTEXTS = ["we paid for the old car and the house . " * 6 + "the bank is lost", "银行😀 paid", "", "my school"]
+SPANS = [[("bank", 244), ("car", 20)], [(2, 3)], [], [("school", 3)]]
+
+
+def best_answers(outputs):
+    answers = np.array([answer.decode() for answer in outputs["answer"].tolist()], object)
+    return outputs | {"answer": answers, "context": np.array(CONTEXTS, object)}
+
+
 ROWS = {
     "classification": [
         Row({"labels": ["default", "repaid"]}, ["default", "repaid", "repaid", "default"], scores),
         Row({"labels": ["a", "b", "c"], "pooling": "mean", "max_length": 16}, ["a", "b", "c", "a"], scores),
+        Row({"labels": ["a", "b"], "features": SPECS}, ["a", "b", "b", "a"], scores, {"text": TEXTS, **TABLE}),
+        Row({"labels": ["a", "b"], "features": SPECS, "table_only": True}, ["a", "b", "b", "a"], scores, TABLE),
+        Row(
+            {"labels": ["no", "yes"], "positive": "no", "threshold": 0.3, "threshold_by": {"metric": "f2"}},
+            ["no", "yes", "yes", "no"],
+            scores,
+        ),
+    ],
+    "multilabel": [
+        Row({"labels": ["fees", "fraud", "费用"]}, [["fees"], [], ["费用", "fraud"], ["fees"]], scores),
+        Row(
+            {"labels": ["a", "b"], "threshold": {"a": 0.4, "b": 0.6}, "pooling": "mean", "pairs": True},
+            [["a", "b"], ["a"], [], []],
+            scores,
+            (TEXTS, TEXTS[::-1]),
+        ),
     ],
     "regression": [
         Row({"targets": ["stars"]}, [4.5, 1.0, 2.0, 4.0], values),
@@ -59,6 +91,15 @@ ROWS = {
             [[0.1, 9.0], [0.2, 12.0], [0.0, 1.0], [0.4, 3.0]],
             values,
             (TEXTS, TEXTS[::-1]),
+        ),
+    ],
+    "span": [
+        Row({"max_length": 16, "overlap": 3}, SPANS, best_answers, (TEXTS, CONTEXTS)),
+        Row(
+            {"answer_threshold": None, "max_answer_tokens": 3},
+            SPANS,
+            best_answers,
+            {"question": TEXTS, "context": CONTEXTS},
         ),
     ],
 }

@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from tfdomain.config import DataFiles
+from tfdomain.data.answers import QuestionRows
 from tfdomain.data.examples import Examples, Reading
+from tfdomain.data.label_set_rows import read_label_sets
 from tfdomain.data.labelled_rows import LabelledRows
+from tfdomain.data.paired_rows import PairedRows
+from tfdomain.data.tagged_examples import TaggedExamples
 from tfdomain.data.target_rows import TargetRows
 from tfdomain.errors import InputError
 
@@ -14,7 +18,11 @@ __all__ = ["READERS", "read_examples"]
 
 READERS: dict[str, Callable[[Sequence[Path], Any, Reading], Examples]] = {
     "classification": LabelledRows.read,
+    "embedding": PairedRows.read,
+    "multilabel": read_label_sets,
     "regression": TargetRows.read,
+    "span": QuestionRows.read,
+    "tagging": TaggedExamples.read,
 }
 """Reads the labelled examples of each task: its files, the `data` section of an experiment, and how."""
 

@@ -41,7 +41,7 @@ class TextModel(keras.Model):
     outputs, `example_losses` to losses, `decode` to predictions, `serve` to the answers of the
     exported signature. `encode_labels` turns people's labels into the arrays that the loss takes,
     `measure` compares predictions with them. A subclass names its `task`, the `headline` metrics
-    that are shown after each epoch, and the `loss_metric` that is its loss on held-out examples; a
+    that are shown after each epoch, and the `loss_metric` that is its loss on held-out examples, if one is; a
     task with classes has their names in `labels`. The model owns its train function: one update is
     `train_replica`, the same under every `tf.distribute` strategy, and its dropout is a function of
     (seed, step, replica, layer).
@@ -59,7 +59,7 @@ class TextModel(keras.Model):
 
     task: str
     headline: tuple[str, ...]
-    loss_metric: str
+    loss_metric: str | None = None
     labels: Sequence[str] | None = None
     text_names: Sequence[str] = TEXT_NAMES
     """What `predict` calls the texts of a row, in their order."""
@@ -69,6 +69,8 @@ class TextModel(keras.Model):
     """Further columns that it reads."""
     unused_options: Sequence[str] = ()
     """The options of `fit` that mean nothing to the task."""
+    needs_labels = True
+    """Whether it learns from labels; what learns from texts alone has None for them."""
     takes_callers_loss = True
     """Whether a loss and metrics given to `compile` can read what `predict` gives."""
 
@@ -142,6 +144,10 @@ class TextModel(keras.Model):
         """A token batch of raw columns, `[batch]` each; runs in the graph and knows no state but constants."""
         return tokenize_texts(columns, self.tokenizer, self.max_length)
 
+    def read_columns(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Columns `[n]` as people hand them over, checked and typed as `prepare` takes them."""
+        return dict(columns)
+
     def sample_batch(self) -> dict[str, tf.Tensor]:
         """A batch such as `prepare` gives, of one row: what weights and shapes are found with."""
         return {name: tf.ones([1, 3], tf.int32) for name in TOKEN_KEYS}
@@ -184,6 +190,19 @@ class TextModel(keras.Model):
         """The task's metrics of predictions against what `truth` gave."""
         raise NotImplementedError
 
+    def calibrate(self, x: Any, truth: Any, rows: np.ndarray | None = None) -> list[str]:
+        """Chooses, on held-out examples, what is left to choose once the weights are trained: mostly nothing.
+
+        Args:
+            x: As for `predict`.
+            truth: What `truth` gives for the rows that count.
+            rows: int64 `[m]`, ascending: the rows of `x` that count; None: all.
+
+        Returns:
+            What a person should be told, a line each.
+        """
+        return []
+
     def answers(self, predictions: Any) -> list[dict[str, Any]]:
         """Predictions as people read them, one dictionary of JSON values a row."""
         raise NotImplementedError
@@ -195,6 +214,19 @@ class TextModel(keras.Model):
     def serve(self, batch: Mapping[str, tf.Tensor], columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The answer of the exported `serving_default` signature to a token batch and its raw columns."""
         raise NotImplementedError
+
+    def remarks(self, x: Any, labels: np.ndarray) -> list[str]:
+        """What a person should be told of training examples before a model learns them, a line each.
+
+        Args:
+            x: As for `fit`.
+            labels: What `encode_labels` gives.
+        """
+        return []
+
+    def data_choices(self) -> dict[str, Any]:
+        """What its training files decided of the keys of `data` that the experiment left open."""
+        return {}
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments but the encoder and the tokenizer, as JSON values."""
@@ -265,7 +297,7 @@ class TextModel(keras.Model):
             x: Texts; a tuple of two lists for pairs; a dictionary or DataFrame of columns by name;
                 token arrays as the tokenizer gives them; or a `tf.data.Dataset` of (text, label) or
                 (text, label, sample weight).
-            y: A label a text; None with a data set.
+            y: A label a text; None with a data set, and for a task that learns from texts alone.
             validation_data: (x, y), (x, y, sample_weight) or a data set, measured after each epoch.
             sample_weight: Float `[n]`, a factor on each example's loss.
             callbacks: Keras callbacks.
@@ -307,7 +339,9 @@ class TextModel(keras.Model):
         """The batches that `fit` trains on; see `tfdomain.models.fitting`."""
         return fitting.training_batches(self, x, labels, options=options, **more)
 
-    def batches(self, x: Any, *, batch_size: int, labels: np.ndarray | None = None, **more: Any) -> EpochSource:
+    def batches(
+        self, x: Any, *, batch_size: int, labels: np.ndarray | None = None, for_training: bool = False, **more: Any
+    ) -> EpochSource:
         """A source of token batches of `x`; see `tfdomain.models.batches`."""
         return batches_of(
             x,
@@ -315,7 +349,8 @@ class TextModel(keras.Model):
             max_length=self.max_length,
             batch_size=batch_size,
             prepare=self.prepare,
-            names=self.text_names if labels is None else self.training_names,
+            read_columns=self.read_columns,
+            names=self.training_names if for_training or labels is not None else self.text_names,
             others=self.feature_names,
             labels=labels,
             label_names=self.labels,

@@ -21,6 +21,7 @@ from tfdomain.training.board import TensorBoardLogger
 from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper, Validation
 from tfdomain.training.datasets import ExperimentData, Part, read_experiment_data
 from tfdomain.training.environment import describe_environment
+from tfdomain.training.feature_ranks import rank_features
 from tfdomain.training.logs import TrainGraph, log_results, log_start
 from tfdomain.training.state import read_state
 
@@ -65,7 +66,8 @@ def train(
         verbose: 0 shows no progress.
 
     Returns:
-        What `metrics.json` holds: `validation` and `test`, each the task's metrics, or None.
+        What `metrics.json` holds: `validation` and `test`, each the task's metrics, or None; with features also
+        how much each tells by itself, as `features`.
 
     Raises:
         InputError: The experiment, its data or its checkpoint is wrong, or `run_dir` is taken.
@@ -84,6 +86,8 @@ def train(
     for remark in data.remarks:
         print(remark, flush=True)
     model = _make_model(experiment, data, folder)
+    for remark in model.remarks(data.train.inputs, data.train.labels):
+        print(remark, flush=True)
     batches = model.training_batches(
         data.train.inputs,
         data.train.labels,
@@ -121,6 +125,9 @@ def _finish(
     last_step = model.step
     if experiment.training.best is not None:
         model = load(run.best)
+    if data.validation is not None:
+        for remark in model.calibrate(data.validation.inputs, data.validation.own_truth, data.validation.rows):
+            print(remark, flush=True)
     notes: dict[str, Any] = {
         "experiment": experiment.name,
         "data": experiment.data.columns(),
@@ -232,6 +239,9 @@ def _measure(
         metrics[name] = None if part is None else _measure_part(model, name, part, board, step)
         if part is not None:
             reports.append(report_text(metrics[name], title=name.capitalize()))
+    if getattr(model, "features", ()):
+        metrics["features"] = rank_features(model, data.train)
+        reports.append(report_text(metrics["features"], title="Features"))
     with whole_file(run.report) as file:
         file.write("\n".join(reports))
     return metrics
