@@ -40,6 +40,9 @@ class PooledHead(Head):
     Attributes:
         pooling: `cls`: the first token through the checkpoint's dense-tanh pooler where it has
             one; `mean`: the mean of the tokens that are no padding.
+        fusion: How a text's vector and a table's become one, where there are features: `gated` weighs
+            them in each dimension, `concatenation` leaves that to the head.
     """
 
     pooling: Literal["cls", "mean"] = "cls"
+    fusion: Literal["gated", "concatenation"] = "gated"

@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["DataFiles", "FitOptions", "Head", "Rate", "Section", "TextData", "Training"]
+__all__ = ["DataFiles", "FeatureKind", "FitOptions", "Head", "Rate", "Section", "TextData", "Training"]
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Files = str | list[str]
+FeatureKind = Literal["numeric", "category", "date"]
+Features = list[str] | dict[str, FeatureKind | None]
 
 
 class Section(BaseModel):
@@ -48,20 +50,49 @@ class DataFiles(Section):
 
 
 class TextData(DataFiles):
-    """Files of rows with one text, or a pair of texts.
+    """Files of rows with one text, or a pair of texts, a table of features, or both.
 
     Attributes:
-        text: The column with the text, or the two columns of a pair.
+        text: The column with the text, or the two columns of a pair; None reads no text.
+        empty_text: Whether a row without a text is a fault in training, or is trained on like any other.
+        features: The columns that are read beside the text, perhaps each with its kind.
+        refuse_columns: Columns that no other key may name, since they were written after the outcome, say.
         column_names: All columns of CSV and TSV files without a header, in their order.
     """
 
-    text: str | Annotated[list[str], Field(min_length=1, max_length=2)] = "text"
+    text: str | Annotated[list[str], Field(min_length=1, max_length=2)] | None = "text"
+    empty_text: Literal["refuse", "keep"] = "refuse"
+    features: Features = []
+    refuse_columns: list[str] = []
     column_names: Annotated[list[str], Field(min_length=1)] | None = None
 
     @property
     def text_columns(self) -> list[str]:
-        """The one or two columns that hold text."""
-        return [self.text] if isinstance(self.text, str) else list(self.text)
+        """The one or two columns that hold text; none of a table alone."""
+        return [self.text] if isinstance(self.text, str) else list(self.text or [])
+
+    @property
+    def feature_kinds(self) -> dict[str, FeatureKind | None]:
+        """The features' columns and, where they are declared, their kinds."""
+        return dict(self.features) if isinstance(self.features, dict) else dict.fromkeys(self.features)
+
+    @pydantic.model_validator(mode="after")
+    def _each_column_has_one_use(self):
+        if not self.text_columns and not self.feature_kinds:
+            raise ValueError("there is neither a text nor a feature: name one in text or features")
+        # Whatever further keys a task has: what they hold may be the name of a column.
+        others = set(type(self).model_fields) - set(DataFiles.model_fields)
+        others -= {"empty_text", "refuse_columns", "column_names"}
+        for key in sorted(others):
+            value = getattr(self, key)
+            named = [value] if isinstance(value, str) else list(value) if isinstance(value, (list, dict)) else []
+            refused = [name for name in named if name in self.refuse_columns]
+            if refused:
+                raise ValueError(f"{key} names the column {refused[0]!r}, which refuse_columns refuses")
+            shared = [name for name in named if key != "features" and name in self.feature_kinds]
+            if shared:
+                raise ValueError(f"the column {shared[0]!r} is both in features and in {key}")
+        return self
 
 
 class Head(Section):
@@ -90,6 +121,7 @@ class FitOptions(Section):
         optimizer: `adamw`, or `sgd` without momentum.
         clip_norm: Largest global norm of the gradients; None clips nothing.
         layer_decay: Factor on the learning rate for each layer further from the head.
+        head_rate: Factor on the learning rate of what no checkpoint has: the head, and what reads a table.
         frozen_layers: Lowest encoder layers that stay as they are, with the embeddings; 0 trains all.
         class_weights: `balanced` (inverse to frequency) or a weight by label.
         label_smoothing: Share of each label that is spread over all classes.
@@ -104,6 +136,7 @@ class FitOptions(Section):
     optimizer: Literal["adamw", "sgd"] = "adamw"
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    head_rate: Annotated[float, Field(gt=0)] = 1.0
     frozen_layers: Annotated[int, Field(ge=0, strict=True)] = 0
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
     label_smoothing: Rate = 0.0

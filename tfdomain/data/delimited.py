@@ -11,7 +11,7 @@ occur inside texts. Empty lines are no rows. Nothing is trimmed.
 Reference: RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,7 @@ def read_delimited(
     zipped: bool,
     report: Report,
     rest: bool = False,
+    in_rest: Collection[str] = (),
     column_names: list[str] | None = None,
     advance: Advance | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -52,6 +53,7 @@ def read_delimited(
         zipped: Whether the file is gzipped.
         report: Called with a kind of fault and the lines (from 1) of the rows that have it.
         rest: Whether all other columns are read too, folded into one (`rest.fold`).
+        in_rest: Wanted columns that stand among the others too.
         column_names: All columns in their order, where the file has no header; a first row that holds the
             names of the wanted columns is a header nevertheless.
         advance: Told of the bytes read.
@@ -64,14 +66,17 @@ def read_delimited(
     header, ahead, line = _read_header(blocks, path, delimiter, columns, column_names)
     check_columns(columns, header, path, mend="rename them in the header")
     fields = {name: header.index(name) for name in columns}
-    others = [(name, index) for index, name in enumerate(header) if rest and name not in fields]
+    others = [(name, index) for index, name in enumerate(header) if rest and (name not in fields or name in in_rest)]
     names = distinct([name for name, _ in others])
     # No name of the header's own holds a NUL: these cannot meet the wanted ones.
-    fields |= {f"\x00{name}": index for name, (_, index) in zip(names, others, strict=True)}
+    sources = [name if name in fields else f"\x00{new}" for new, (name, _) in zip(names, others, strict=True)]
+    fields |= {source: index for source, (_, index) in zip(sources, others, strict=True)}
     parser = _Parser(fields, len(header), delimiter, report, block_bytes)
     for block in _parse_blocks(blocks, ahead, line, parser):
         if rest:
-            folded = [block.columns.pop(f"\x00{name}").to_pylist() for name in names]
+            folded = [block.columns[source].to_pylist() for source in sources]
+            for source in set(sources) - set(columns):
+                del block.columns[source]
             block.columns[REST_COLUMN] = fold(names, folded, len(block.line_numbers))
         yield block
 

@@ -5,7 +5,7 @@ Reference: RFC 8259 (https://www.rfc-editor.org/rfc/rfc8259), one value a line.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def read_json_lines(
     zipped: bool,
     report: Report,
     rest: bool = False,
+    in_rest: Collection[str] = (),
     may_be_empty: bool = False,
     advance: Advance | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -51,6 +52,7 @@ def read_json_lines(
         zipped: Whether the file is gzipped.
         report: Called with a kind of fault and the lines (from 1) of the rows that have it.
         rest: Whether each object's other keys are read too, as one JSON object (`rest.REST_COLUMN`).
+        in_rest: Wanted keys that stand among the others too.
         may_be_empty: Whether a file without a byte is one without rows.
         advance: Told of the bytes read.
         block_bytes: How much is read at once.
@@ -58,7 +60,7 @@ def read_json_lines(
     Raises:
         InputError: The file cannot be read, is empty, or no object of its first block has one of the keys.
     """
-    parser = _Parser(texts, others, report, rest)
+    parser = _Parser(texts, others, report, rest, in_rest)
     ahead, line = b"", 1
     for block in read_blocks(path, zipped, block_bytes, advance=advance, may_be_empty=may_be_empty):
         *lines, ahead = (ahead + block).split(b"\n")
@@ -73,9 +75,10 @@ def read_json_lines(
 class _Parser:
     """Turns lines into columns and remembers which keys it has met."""
 
-    def __init__(self, texts: list[str], others: list[str], report: Report, rest: bool):
+    def __init__(self, texts: list[str], others: list[str], report: Report, rest: bool, in_rest: Collection[str]):
         self.texts, self.report, self.rest = frozenset(texts), report, rest
         self.columns = list(dict.fromkeys([*texts, *others]))
+        self.apart = set(self.columns) - set(in_rest)
         self.unmet, self.met = set(self.columns), dict[str, None]()
 
     def parse(self, lines: list[bytes], first: int) -> Block:
@@ -119,7 +122,7 @@ class _Parser:
             row.append(cell)
         if self.rest:
             try:
-                rest = as_json(_plain({name: each for name, each in value.items() if name not in self.columns}))
+                rest = as_json(_plain({name: each for name, each in value.items() if name not in self.apart}))
                 rest.encode("utf-8")
             except UnicodeEncodeError:
                 return f"a value {HALF_A_PAIR}"

@@ -33,7 +33,7 @@ def read_parquet(
         texts: Columns of strings.
         label: A column of strings, integers, booleans or floats; it comes as text.
         extra: Columns of any type, which they keep.
-        rest: Whether all other columns are read too, folded into one (`rest.fold`).
+        rest: Whether all columns but the texts and the label are read too, folded into one (`rest.fold`).
         advance: Told of the bytes read, estimated from the rows.
 
     Raises:
@@ -49,7 +49,7 @@ def read_parquet(
             for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=None if rest else columns):
                 arrays = {name: _column(batch.column(name), name, texts, label, path) for name in columns}
                 if rest:
-                    others = [index for index, name in enumerate(names) if name not in columns]
+                    others = [index for index, name in enumerate(names) if name not in (*texts, label)]
                     values = [batch.column(index).to_pylist() for index in others]
                     arrays[REST_COLUMN] = fold([names[index] for index in others], values, batch.num_rows)
                 yield Block(arrays, np.arange(first, first + batch.num_rows, dtype=np.int64))

@@ -43,10 +43,10 @@ def read_rows(
 
     Args:
         files: The files, as `paths.find_files` gives them; the endings are those of `sources.FORMATS`.
-        texts: One text column, or two for pairs.
+        texts: One text column, two for pairs, three for triplets; none where `extra` columns are all that is wanted.
         label: The label column; None leaves labels unread.
         extra: Further columns to keep.
-        rest: Whether each row's other columns are kept too, as `Rows.rest`.
+        rest: Whether each row's columns but texts and label are kept too, as its file has them, as `Rows.rest`.
         column_names: All columns of CSV and TSV files without a header, in their order; a file whose first row
             holds the names of the columns that are read has a header nevertheless.
         on_bad_row: `"refuse"` raises when any row has a fault; `"skip"` leaves such rows out.
@@ -62,7 +62,7 @@ def read_rows(
     """
     if on_bad_row not in ("refuse", "skip"):
         raise InputError(f"is {on_bad_row!r}", where="data.on_bad_row", mend="choose refuse or skip")
-    if len(texts) not in (1, 2) or len(set(texts)) != len(texts):
+    if len(texts) > 3 or len(set(texts)) != len(texts) or not (texts or extra):
         mend = "name one text column, or two different ones for pairs"
         raise InputError(f"names {len(texts)} columns: {list(texts)}", where="data.text", mend=mend)
     if label in texts:
@@ -96,11 +96,11 @@ def read_rows(
 
 
 class Rows:
-    """Rows with one or two texts each, perhaps a label and extra columns, in Arrow.
+    """Rows with up to three texts each, perhaps a label and extra columns, in Arrow.
 
     Attributes:
         table: A `pyarrow.Table`; the text columns and the label column are strings.
-        rest: Strings `[num_rows]`, each row's columns that were not asked for by name, as a JSON object;
+        rest: Strings `[num_rows]`, each row's columns but the texts and the label, as a JSON object;
             None unless `read_rows` was told to keep them.
         files: The files that the rows came from, in order.
         file_hashes: The SHA-256 of each file.

@@ -30,7 +30,7 @@ from tfdomain.files import hash_file, read_json, whole_file, write_json
 
 __all__ = ["LINE_COLUMN", "cached_rows"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LINE_COLUMN = "\x00line"
 """The column of line numbers in the cache; no file's header has a name like it."""
 
@@ -173,9 +173,10 @@ class _Reading:
         shared: dict[str, Any] = {"zipped": zipped, "report": report, "rest": self.rest, "advance": advance}
         if kind == "jsonl":
             may_be_empty = not self.require_rows
-            return read_json_lines(file, texts=self.texts, others=others, may_be_empty=may_be_empty, **shared)
+            shared |= {"in_rest": self.extra, "may_be_empty": may_be_empty}
+            return read_json_lines(file, texts=self.texts, others=others, **shared)
         delimiter = {"csv": ",", "tsv": "\t"}[kind]
-        shared |= {"delimiter": delimiter, "column_names": self.column_names}
+        shared |= {"in_rest": self.extra, "delimiter": delimiter, "column_names": self.column_names}
         return read_delimited(file, columns=[*self.texts, *others], **shared)
 
     def _sound(self, block: Block, report: Report) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tfdomain.config import EXPERIMENTS, DataFiles, validated
 from tfdomain.data.examples import Reading
+from tfdomain.data.features import FeatureSpec, feature_arrays
 from tfdomain.data.readers import read_examples
 from tfdomain.data.rows import Rows, read_rows
 from tfdomain.errors import InputError, TfdomainError
@@ -52,7 +53,8 @@ def predict_file(
 
     Args:
         model: A trained model.
-        source: Files as `read_rows` takes them; no label is needed.
+        source: Files as `read_rows` takes them, with the texts and features that the model reads; no label is
+            needed.
         target: `.jsonl`, `.csv` or `.parquet`; it appears when it is complete.
         texts: The text columns, two where the model reads pairs; None: those it was trained on.
         on_bad_row: `refuse` or `skip` rows with faults.
@@ -74,6 +76,7 @@ def predict_file(
         rows = read_rows(
             source,
             texts=texts,
+            extra=[spec.name for spec in _features(model)],
             rest=True,
             column_names=model.notes.get("data", {}).get("column_names"),
             on_bad_row=on_bad_row,
@@ -134,13 +137,20 @@ def _data_section(model: TextModel, texts: Sequence[str] | None, label: str | No
     asked: dict[str, Any] = {} if label is None else {"label": label}
     kind: Any = EXPERIMENTS[model.task].model_fields["data"].annotation
     if "text" in kind.model_fields:
-        asked["text"] = _text_columns(model, texts)
+        # Without a text column it is None, as an experiment has it.
+        asked["text"] = _text_columns(model, texts) or None
     elif texts:
         raise InputError(f"the files of {model.task} have no text columns", where="--text", mend="leave it out")
-    return validated(kind, {"train": "-"} | kept | asked, where="--label")
+    if "features" in kind.model_fields:
+        asked["features"] = {spec.name: spec.kind for spec in _features(model)}
+    return validated(kind, {"train": "-"} | kept | model.data_choices() | asked, where="--label")
 
 
 def _text_columns(model: TextModel, texts: Sequence[str] | None) -> list[str]:
+    if not model.text_names:
+        if texts:
+            raise InputError("the model reads no text", where="--text", mend="leave it out")
+        return []
     kept = model.notes.get("data", model.notes).get("text", list(model.text_names[: 1 + model.pairs]))
     chosen = list(texts or ([kept] if isinstance(kept, str) else kept))
     if len(chosen) != 1 + model.pairs:
@@ -164,11 +174,11 @@ def _temporary_cache() -> Iterator[Path]:
 def _answered(model: TextModel, rows: Rows, columns: Columns) -> Iterator[list[dict[str, Any]]]:
     """The rows of the target, `ROWS_AT_ONCE` at a time, under the names of the target."""
     starts = range(0, rows.num_rows, ROWS_AT_ONCE)
-    chunks = ([column.slice(start, ROWS_AT_ONCE) for column in rows.texts] for start in starts)
+    chunks = (_inputs(model, rows, start) for start in starts)
     sizes = [min(ROWS_AT_ONCE, rows.num_rows - start) for start in starts]
     predictions = predict_chunks(
         model,
-        (dict(zip(model.text_names, texts, strict=False)) for texts in chunks),
+        chunks,
         batch_size=BATCH_SIZE,
         num_batches=sum(-(-size // BATCH_SIZE) for size in sizes),
         title="predicting",
@@ -176,3 +186,17 @@ def _answered(model: TextModel, rows: Rows, columns: Columns) -> Iterator[list[d
     for start, size, predicted in zip(starts, sizes, predictions, strict=True):
         answers = model.answers(predicted)
         yield [row | answer for row, answer in zip(columns.read(start, size), answers, strict=True)]
+
+
+def _inputs(model: TextModel, rows: Rows, start: int) -> dict[str, Any]:
+    """Some rows' texts and features by the names that the model has for them."""
+    texts = [column.slice(start, ROWS_AT_ONCE) for column in rows.texts]
+    specs = _features(model)
+    table = {spec.name: rows.table.column(spec.name).slice(start, ROWS_AT_ONCE) for spec in specs}
+    features = feature_arrays(specs, table, where=lambda row: rows.where(start + row))
+    return dict(zip(model.text_names, texts, strict=False)) | features
+
+
+def _features(model: TextModel) -> Sequence[FeatureSpec]:
+    """What the model knows of the columns that it reads beside texts; tasks that read none have no such thing."""
+    return getattr(model, "features", ())

@@ -47,6 +47,13 @@ _SUMMARY = {
     "pearson": "Pearson",
     "spearman": "Spearman",
     "r2": "R\u00b2",
+    "num_queries": "queries",
+    "num_items": "items",
+    "recall_at_1": "recall at 1",
+    "recall_at_5": "recall at 5",
+    "recall_at_10": "recall at 10",
+    "mrr": "mean reciprocal rank",
+    "ndcg_at_10": "nDCG at 10",
     "log_loss": "log loss",
 }
 """The plain numbers that are shown, and their names; in classification micro F1 is the accuracy again."""
@@ -66,6 +73,8 @@ _COLUMNS = {
     "r2": "R\u00b2",
     "support": "examples",
 }
+
+_FEATURE_COLUMNS = {"own_roc_auc": "ROC AUC", "own_spearman": "|Spearman|", "missing_rate": "missing"}
 
 
 def report_text(metrics: Mapping[str, Any], *, title: str = "Test", width: int | None = None) -> str:
@@ -112,6 +121,8 @@ def _report(metrics: Mapping[str, Any], title: str) -> Group:
     for key, kind in _TABLES.items():
         if metrics.get(key):
             parts += _score_parts(kind, metrics[key])
+    if metrics.get("per_feature"):
+        parts += _feature_parts(metrics["per_feature"])
     if metrics.get("confusion_matrix") and metrics.get("per_class"):
         parts += _confusion_parts(metrics["confusion_matrix"], list(metrics["per_class"]))
     return Group(*parts)
@@ -144,6 +155,14 @@ def _score_parts(kind: str, scores: Mapping[str, Mapping[str, Any]]) -> list[Any
     for name, one in chosen:
         table.add_row(_name(name), *(_number(one.get(key)) for key in columns))
     return [Text(), Text(heading, style="bold"), table]
+
+
+def _feature_parts(features: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    columns = {key: name for key, name in _FEATURE_COLUMNS.items() if any(key in one for one in features.values())}
+    table = _table("feature", "kind", *columns.values(), left=2)
+    for name, one in features.items():
+        table.add_row(_name(name), one["kind"], *(_number(one.get(key)) for key in columns))
+    return [Text(), Text("what each feature tells by itself (near 1: does it know the outcome?)", style="bold"), table]
 
 
 def _confusion_parts(matrix: list[list[float]], names: list[str]) -> list[Any]:

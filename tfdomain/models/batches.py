@@ -1,6 +1,6 @@
 """A source of token batches from whatever people hand to `fit` and `predict`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ def batches_of(
     x: Any,
     *,
     tokenizer: Tokenizer,
-    max_length: int,
+    max_length: int | None,
     batch_size: int,
     prepare: Prepare | None = None,
+    read_columns: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     names: Sequence[str] = TEXT_NAMES,
     others: Sequence[str] = (),
     labels: np.ndarray | None = None,
@@ -41,9 +42,10 @@ def batches_of(
         x: What `named_columns` takes, a dictionary of token arrays as the tokenizer gives it, or a
             `tf.data.Dataset`.
         tokenizer: Turns text into token batches.
-        max_length: Tokens that a text (or pair) is cut to.
+        max_length: Tokens that a text (or pair) is cut to; None where `prepare` cuts nothing.
         batch_size: Examples of a batch; of a data set only where its elements are single.
         prepare: As for `tfdomain.pipeline.batches.TokenBatches`.
+        read_columns: Checks columns by name, and types them as `prepare` takes them.
         names: What `prepare` calls the texts of a row.
         others: Further columns that `prepare` reads.
         labels: int32 or float `[n, ...]`, one entry a text.
@@ -77,9 +79,12 @@ def batches_of(
         "shuffle": shuffle,
     }
     if holds_tokens(x):
+        if others:
+            mend = f"give columns by name: {', '.join([*names[:1], *others])}"
+            raise InputError("token arrays, and the model reads columns beside the text", where="x", mend=mend)
         return TokenArrays(x, batch_size=batch_size, **shared)
     return TokenBatches(
-        named_columns(x, names, others),
+        read_columns(named_columns(x, names, others)),
         tokenizer=tokenizer,
         max_length=max_length,
         batch_size=batch_size,

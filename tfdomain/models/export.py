@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import keyword
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,10 +24,12 @@ from tfdomain.errors import InputError, TfdomainError
 from tfdomain.files import whole_file, whole_folder
 from tfdomain.models.base import TextModel
 from tfdomain.models.classifier import TextClassifier
+from tfdomain.models.signature_names import rename_inputs
 
 __all__ = ["export_model", "graph_ops"]
 
 CLASSIFY_METHOD = "tensorflow/serving/classify"
+PLAIN_NAME = "plain_column_"
 WARMUP_BATCH_SIZES = (1, 2, 16)
 WARMUP_TEXT = "A text of about the usual length, so that the first request does not pay for the start."
 PYTHON_OPS = {"EagerPyFunc", "PyFunc", "PyFuncStateless", "NumpyFunction"}
@@ -34,7 +38,7 @@ PYTHON_OPS = {"EagerPyFunc", "PyFunc", "PyFuncStateless", "NumpyFunction"}
 def export_model(model: TextModel, folder: str | os.PathLike) -> Path:
     """Writes `folder/<next number>`, complete when it appears under that name.
 
-    The signatures are `serving_default` (the model's raw columns, `text` for most, to the task's
+    The signatures are `serving_default` (the model's raw columns by name, `text` and the features, to the task's
     answers), `embed` where the task has one vector a text (the same to `embedding`) and, for
     classifiers, `classify` (serialized `tf.Example`s with those columns, to `classes` and
     `scores`). Text always has its
@@ -61,6 +65,7 @@ def export_model(model: TextModel, folder: str | os.PathLike) -> Path:
     with tempfile.TemporaryDirectory() as assets, whole_folder(version) as temporary, _as_os_errors():
         module = _ServedModel(model, Path(assets))
         tf.saved_model.save(module, str(temporary), signatures=module.signatures())
+        rename_inputs(temporary, module.plain_names)
         _set_method_name(temporary, "classify", CLASSIFY_METHOD)
         _refuse_foreign_ops(temporary)
         _write_warmup(temporary, model)
@@ -87,8 +92,16 @@ class _ServedModel(tf.Module):
         # Behind a function TensorFlow does not track it: the Keras model itself stays behind.
         self._model = lambda: model
         # Keras wraps its variables; a SavedModel tracks TensorFlow's own.
-        self.weights = [variable.value for variable in model.variables]
+        unused = {id(variable) for variable in ([] if model.text_names else model.encoder.variables)}
+        self.weights = [variable.value for variable in model.variables if id(variable) not in unused]
         self.tokenizer = model.tokenizer
+        self.feature_reader = getattr(model, "feature_reader", None)
+        # TensorFlow names inputs as Python names arguments, and columns are called anything.
+        self.plain_names = {
+            f"{PLAIN_NAME}{place}": name
+            for place, name in enumerate(model.column_specs())
+            if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name == "self"
+        }
         # The graph does not read these: they are for people and clients that look into the folder.
         self.assets = []
         for name, lines in {"labels.txt": model.labels or (), "vocab.txt": model.tokenizer.vocabulary}.items():
@@ -120,7 +133,8 @@ class _ServedModel(tf.Module):
             names = tf.constant(model.labels)[tf.newaxis]
             return {"classes": tf.repeat(names, tf.shape(scores)[0], axis=0), "scores": scores}
 
-        signature = list(specs.values())
+        traced = {name: plain for plain, name in self.plain_names.items()}
+        signature = [tf.TensorSpec(one.shape, one.dtype, traced.get(name, name)) for name, one in specs.items()]
         signatures = {"serving_default": tf.function(serving_default, input_signature=signature)}
         if hasattr(model, "embed"):
             signatures["embed"] = tf.function(embed, input_signature=signature)
@@ -131,8 +145,8 @@ class _ServedModel(tf.Module):
 
 
 def _padded(tensor: tf.Tensor, missing: tf.Tensor) -> tf.Tensor:
-    """A batch's tensor with so many columns of padding; one value a row stays as it is."""
-    if tensor.shape.rank == 1:
+    """A batch's tensor with so many columns of padding; one of a fixed width stays as it is."""
+    if tensor.shape.rank == 1 or tensor.shape[1] is not None:
         return tensor
     return tf.pad(tensor, [[0, 0], [0, missing], *[[0, 0]] * (tensor.shape.rank - 2)])
 

@@ -18,7 +18,15 @@ from tfdomain.optimization.progress import ProgressReport
 
 __all__ = ["fit_batches", "held_out", "refuse_contradictions", "training_batches"]
 
-OPTIMIZER_OPTIONS = ("learning_rate", "warmup_rate", "weight_decay", "optimizer", "clip_norm", "layer_decay")
+OPTIMIZER_OPTIONS = (
+    "learning_rate",
+    "warmup_rate",
+    "weight_decay",
+    "optimizer",
+    "clip_norm",
+    "layer_decay",
+    "head_rate",
+)
 
 
 def training_batches(
@@ -45,7 +53,7 @@ def training_batches(
         lengths_cache: Where token lengths are kept from run to run.
     """
     is_dataset = isinstance(x, tf.data.Dataset)
-    if labels is None and not is_dataset:
+    if labels is None and not is_dataset and model.needs_labels:
         raise InputError("no labels to train on", where="y", mend="give one a text")
     if is_dataset and options.class_weights is not None:
         mend = "give the data set a third part, the weight of each example"
@@ -60,16 +68,18 @@ def training_batches(
         x,
         batch_size=options.batch_size,
         labels=labels,
+        for_training=True,
         sample_weight=weights,
         rows=rows,
         seed=options.seed,
         shuffle=shuffle,
         lengths_cache=lengths_cache,
     )
-    if isinstance(source, DatasetBatches) and not (source.has_labels and source.num_batches):
+    has_labels = not isinstance(source, DatasetBatches) or source.has_labels or not model.needs_labels
+    if not (has_labels and source.num_batches):
         problem = "the data set holds no labels" if source.num_batches else "the data set is empty"
         raise InputError(problem, where="x", mend="its elements are to be (text, label)")
-    model.pairs = model.pairs or num_texts(x, model.training_names) == 2
+    model.pairs = model.pairs or (len(model.text_names) == 2 and num_texts(x, model.training_names) == 2)
     check_texts(model, x, model.training_names)
     return source
 

@@ -20,19 +20,26 @@ def trained_variables(model: keras.Model) -> list:
     return [variable for variable in model.trainable_variables if id(variable) not in below]
 
 
-def rate_multipliers(model: keras.Model, layer_decay: float) -> dict[str, float]:
-    """The factor on the learning rate of each encoder variable: smaller, the further from the head.
+def rate_multipliers(model: keras.Model, layer_decay: float, head_rate: float = 1.0) -> dict[str, float]:
+    """The factor on the learning rate of variables, by path, where it is not 1.
+
+    Args:
+        model: Has an `encoder`.
+        layer_decay: The factor on an encoder's layer for each layer between it and the head.
+        head_rate: The factor on everything that is no encoder, and so starts from scratch.
 
     Reference:
         Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", 3.2.
     """
-    if layer_decay == 1:
-        return {}
-    top = model.encoder.num_layers + 1
-    return {
-        variable.path: layer_decay ** (top - model.encoder.depth_of(variable))
-        for variable in model.encoder.trainable_variables
-    }
+    encoder, top = model.encoder.trainable_variables, model.encoder.num_layers + 1
+    rates = (
+        {} if layer_decay == 1 else {one.path: layer_decay ** (top - model.encoder.depth_of(one)) for one in encoder}
+    )
+    if head_rate != 1:
+        rates |= dict.fromkeys(
+            {one.path for one in model.trainable_variables} - {one.path for one in encoder}, head_rate
+        )
+    return rates
 
 
 def default_optimizer(model: keras.Model, options: FitOptions, num_batches: int) -> keras.optimizers.Optimizer:
@@ -43,5 +50,5 @@ def default_optimizer(model: keras.Model, options: FitOptions, num_batches: int)
         WarmupLinearDecay(options.learning_rate, num_steps, int(options.warmup_rate * num_steps)),
         weight_decay=options.weight_decay,
         clip_norm=options.clip_norm,
-        rate_multipliers=rate_multipliers(model, options.layer_decay),
+        rate_multipliers=rate_multipliers(model, options.layer_decay, options.head_rate),
     )

@@ -1,23 +1,32 @@
-"""Models that judge a text by one vector: what classifiers and regressors share."""
+"""Models that judge a row by one vector, of a text, a table or both: what classifiers and regressors share."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdomain.data.features import FeatureSpec, feature_arrays
 from tfdomain.encoders.dropout import StatelessDropout
 from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.models.base import TextModel
+from tfdomain.models.feature_reader import FeatureReader
+from tfdomain.models.features import FeatureEncoder
+from tfdomain.models.fusion import FUSIONS, Concatenation, GatedFusion
 from tfdomain.models.pooling import POOLINGS, pool
+from tfdomain.pipeline.batches import TOKEN_KEYS
 
 __all__ = ["PooledModel"]
 
 
 class PooledModel(TextModel):
-    """A dense layer on one vector a text; a task says what its outputs mean.
+    """A dense layer on one vector a row; a task says what its outputs mean.
+
+    The vector is the text's. With `features` it is the text's and the table's made one, and with `table_only`
+    the table's: then no text is read, and the encoder stays what the checkpoint made it.
 
     A subclass gives `activate` beside what `TextModel` asks for, and calls `build_head` at the end
     of its constructor.
@@ -29,7 +38,14 @@ class PooledModel(TextModel):
         pooling: `cls` (the checkpoint's pooler where it has one) or `mean`.
         max_length: Tokens that a text (or pair) is cut to; None: 128, or the encoder's positions.
         pairs: Whether it reads pairs of texts; `fit` on pairs sets it.
-        seed: Of the head's first weights.
+        features: What was learned of each column that it reads beside the text
+            (`tfdomain.learn_features`), as specs or as their JSON values.
+        fusion: `gated` or `concatenation`; see `tfdomain.models.fusion`.
+        table_only: Whether it reads no text.
+        seed: Of the first weights of all that is no encoder.
+
+    Raises:
+        InputError: The choices contradict each other, or a feature has the name of a text.
     """
 
     def __init__(
@@ -41,10 +57,14 @@ class PooledModel(TextModel):
         pooling: str = "cls",
         max_length: int | None = None,
         pairs: bool = False,
+        features: Sequence[FeatureSpec | Mapping[str, Any]] = (),
+        fusion: str = "gated",
+        table_only: bool = False,
         seed: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(encoder, tokenizer, max_length=max_length, pairs=pairs, **kwargs)
+        # Keras would cast the table to half precision: its layers compute in float32.
+        super().__init__(encoder, tokenizer, max_length=max_length, pairs=pairs, autocast=False, **kwargs)
         if pooling not in POOLINGS:
             raise InputError(f"pooling is {pooling!r}", mend=f"choose {' or '.join(POOLINGS)}")
         self.pooling = pooling
@@ -54,6 +74,9 @@ class PooledModel(TextModel):
         self.dropout = StatelessDropout(
             encoder.config.hidden_dropout_prob, layer_index=encoder.num_dropout_layers, name="dropout"
         )
+        self.fusion_name, self.table_only = fusion, table_only
+        specs = [spec if isinstance(spec, FeatureSpec) else FeatureSpec.from_json(spec) for spec in features]
+        self._add_table(specs, seed)
         self.head = keras.layers.Dense(
             num_outputs,
             # Not truncated, as in the PyTorch reference: a truncated one is an eighth narrower, and
@@ -72,7 +95,8 @@ class PooledModel(TextModel):
         """Judges a token batch.
 
         Args:
-            inputs: `token_ids`, `segment_ids` and `padding_mask`, int32 `[batch, length]`.
+            inputs: `token_ids`, `segment_ids` and `padding_mask`, int32 `[batch, length]`; with features
+                what their reader gives, too: `features` and `category_ids`.
             training: Whether dropout is on.
             dropout_seed: int32 `[2]`; None draws one.
             logits: Give the head's raw outputs instead of predictions.
@@ -80,18 +104,70 @@ class PooledModel(TextModel):
         Returns:
             Float32 `[batch, outputs]`.
         """
-        pooled = self.embed(inputs, training=training, dropout_seed=dropout_seed)
-        outputs = self.head(self.dropout(pooled, training=training, seed=dropout_seed))
+        outputs = self.head(self.embed(inputs, training=training, dropout_seed=dropout_seed))
         return outputs if logits else self.activate(outputs)
 
     def embed(self, inputs, training=False, dropout_seed=None):
-        """The pooled vectors of a token batch, `[batch, hidden]`."""
-        hidden = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
-        return pool(self.encoder, hidden, inputs["padding_mask"], self.pooling)
+        """The vectors of a token batch that the head judges, `[batch, width]`."""
+        text = None
+        if not self.table_only:
+            hidden = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
+            text = pool(self.encoder, hidden, inputs["padding_mask"], self.pooling)
+            text = self.dropout(text, training=training, seed=dropout_seed)
+        if self.feature_encoder is None:
+            return text
+        table = self.feature_encoder.encode(inputs)
+        return self.fusion(table, text, training=training, dropout_seed=dropout_seed)
+
+    # The table.
+
+    @property
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """What was learned of each column that it reads beside the text."""
+        return () if self.feature_encoder is None else self.feature_encoder.specs
+
+    @property
+    def feature_reader(self) -> FeatureReader | None:
+        """What reads the columns inside the graph; whatever is exported has to track its lookup tables."""
+        return None if self.feature_encoder is None else self.feature_encoder.reader
+
+    def column_specs(self) -> dict[str, tf.TensorSpec]:
+        """The raw columns that it answers: texts, then the features by their columns' names."""
+        return super().column_specs() | ({} if self.feature_reader is None else self.feature_reader.signature())
+
+    def read_columns(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """The columns as people hand them over, as `prepare` takes them."""
+        return {**columns, **feature_arrays(self.features, columns)}
+
+    def prepare(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """A token batch of raw columns; of a table alone its token keys hold a column of padding."""
+        if self.feature_reader is None:
+            return super().prepare(columns)
+        table = self.feature_reader(columns)
+        if self.table_only:
+            padding = tf.zeros([tf.shape(table["features"])[0], 1], tf.int32)
+            return dict.fromkeys(TOKEN_KEYS, padding) | table
+        return super().prepare(columns) | table
+
+    def sample_batch(self) -> dict[str, tf.Tensor]:
+        """A batch such as `prepare` gives, of one row."""
+        batch = super().sample_batch()
+        if self.feature_reader is None:
+            return batch
+        signature = self.feature_reader.signature()
+        return batch | self.feature_reader({name: tf.zeros([1], spec.dtype) for name, spec in signature.items()})
+
+    # What the model's folder is made of.
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments that every model of this kind has, as JSON values."""
-        return {"pooling": self.pooling, "max_length": self.max_length, "pairs": self.pairs}
+        table = {
+            "features": [spec.to_json() for spec in self.features],
+            "fusion": self.fusion_name,
+            "table_only": self.table_only,
+        }
+        own = {"pooling": self.pooling, "max_length": self.max_length, "pairs": self.pairs}
+        return own | (table if self.features else {})
 
     def transformers_form(self) -> dict[str, Any] | None:
         """The head as transformers knows it: architecture, config and tensors; None where it has no such."""
@@ -99,18 +175,59 @@ class PooledModel(TextModel):
 
     def classification_form(self, config: dict[str, Any]) -> dict[str, Any] | None:
         """The head as a `BertForSequenceClassification` with `config`; None where it is no such."""
-        if self.pooling != "cls" or not self.encoder.has_pooler:
+        if self.pooling != "cls" or not self.encoder.has_pooler or self.features:
             return None
         tensors = {"classifier.weight": self.head.kernel.numpy().T, "classifier.bias": self.head.bias.numpy()}
         return {"architecture": "BertForSequenceClassification", "config": config, "tensors": tensors}
 
     def head_tensors(self) -> dict[str, np.ndarray]:
-        """The head's weights under our own names."""
-        return {"head.kernel": self.head.kernel.numpy(), "head.bias": self.head.bias.numpy()}
+        """The weights of all that is no encoder, under our own names."""
+        table = {name: weight.numpy() for name, weight in self._table_weights().items()}
+        return {"head.kernel": self.head.kernel.numpy(), "head.bias": self.head.bias.numpy()} | table
 
     def set_head_tensors(self, tensors: dict[str, np.ndarray]) -> None:
-        """Sets the head's weights, under our own names or those of transformers."""
+        """Sets these weights, under our own names or those of transformers."""
+        for name, weight in self._table_weights().items():
+            weight.assign(tensors[name])
         if "head.kernel" in tensors:
             self.head.set_weights([tensors["head.kernel"], tensors["head.bias"]])
         else:
             self.head.set_weights([tensors["classifier.weight"].T, tensors["classifier.bias"]])
+
+    def _add_table(self, specs: Sequence[FeatureSpec], seed: int) -> None:
+        self.feature_encoder: FeatureEncoder | None = None
+        self.fusion: GatedFusion | Concatenation | None = None
+        if self.fusion_name not in FUSIONS:
+            raise InputError(f"fusion is {self.fusion_name!r}", mend=f"choose {' or '.join(FUSIONS)}")
+        if self.table_only:
+            if not specs:
+                raise InputError("neither text nor features to read", where="features", mend="give at least one")
+            self.text_names = self.training_names = ()
+            # It is kept for the folder's sake: no gradient reaches it.
+            self.encoder.trainable = False
+        if not specs:
+            return
+        self.feature_names = tuple(spec.name for spec in specs)
+        taken = [name for name in self.feature_names if name in self.text_names]
+        if taken:
+            problem = f"a feature has the name of a text, {taken[0]!r}"
+            raise InputError(problem, where="features", mend="rename that column")
+        shared: dict[str, Any] = {
+            "dropout_rate": self.dropout.rate,
+            "layer_index": self.dropout.layer_index + 1,
+            "name": "fusion",
+        }
+        if self.fusion_name == "gated":
+            shared |= {"hidden_size": self.encoder.config.hidden_size, "seed": seed}
+        self.feature_encoder = FeatureEncoder(specs, seed=seed, name="features")
+        self.fusion = FUSIONS[self.fusion_name](**shared)
+
+    def _table_weights(self) -> dict[str, keras.Variable]:
+        """The weights that read the table, by the names that a folder has for them: `fusion.gate.kernel`."""
+        if self.feature_encoder is None or self.fusion is None:
+            return {}
+        encoder = {f"features.{weight.name}": weight for weight in self.feature_encoder.weights}
+        parts = [part for part in ("projection", "gate", "norm") if self.fusion_name == "gated"]
+        return encoder | {
+            f"fusion.{part}.{weight.name}": weight for part in parts for weight in getattr(self.fusion, part).weights
+        }

@@ -16,7 +16,7 @@ _FORMS = "text, (text, label), ((text, pair), label), (..., label, sample_weight
 def tokenized(
     dataset: tf.data.Dataset,
     tokenizer: Any,
-    max_length: int = 128,
+    max_length: int | None = 128,
     *,
     batch_size: int = 32,
     label_names: Sequence[str] | None = None,
@@ -48,7 +48,7 @@ def tokenized(
         InputError: The elements have another form or type.
     """
     spec = dataset.element_spec
-    if isinstance(spec, dict) and (TOKEN_KEYS[0] in spec or names[0] not in spec):
+    if isinstance(spec, dict) and (TOKEN_KEYS[0] in spec or not set(names[:1]) <= set(spec)):
         missing = [key for key in TOKEN_KEYS if key not in spec]
         if missing:
             raise _form_error(f"dictionaries without {', '.join(missing)}")
