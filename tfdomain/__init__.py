@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tfdomain.version import __version__
 
 if TYPE_CHECKING:
+    from tfdomain.data.features import FeatureSpec, learn_features
     from tfdomain.encoders.encoder import Encoder
     from tfdomain.encoders.tokenizer import Tokenizer
     from tfdomain.errors import InputError, TfdomainError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Encoder",
+    "FeatureSpec",
     "InputError",
     "MultiLabelClassifier",
     "SpanExtractor",
@@ -32,11 +34,13 @@ __all__ = [
     "TokenClassifier",
     "Tokenizer",
     "__version__",
+    "learn_features",
     "load",
 ]
 
 _HOMES = {
     "Encoder": "tfdomain.encoders.encoder",
+    "FeatureSpec": "tfdomain.data.features",
     "InputError": "tfdomain.errors",
     "MultiLabelClassifier": "tfdomain.models.multilabel",
     "SpanExtractor": "tfdomain.models.span_extractor",
@@ -46,6 +50,7 @@ _HOMES = {
     "TfdomainError": "tfdomain.errors",
     "TokenClassifier": "tfdomain.models.tagger",
     "Tokenizer": "tfdomain.encoders.tokenizer",
+    "learn_features": "tfdomain.data.features",
     "load": "tfdomain.models.folder",
 }
 
