@@ -40,10 +40,11 @@ class Columns:
         """Some rows by the target's names; a key that a row of JSON Lines lacks is not there."""
         texts = [column.slice(start, count).to_pylist() for column in self.rows.texts]
         rest = _rest(self.rows, start, count)
+        by_row = zip(*texts, strict=True) if texts else [()] * len(rest)
         text_names = [self.names[name] for name in self.rows.text_columns]
         return [
             dict(zip(text_names, values, strict=True)) | {self.names[name]: value for name, value in others.items()}
-            for values, others in zip(zip(*texts, strict=True), rest, strict=True)
+            for values, others in zip(by_row, rest, strict=True)
         ]
 
 
