@@ -38,7 +38,7 @@ class DatasetBatches:
         self,
         dataset: tf.data.Dataset,
         tokenizer: Tokenizer,
-        max_length: int,
+        max_length: int | None,
         *,
         batch_size: int,
         label_names: Sequence[str] | None = None,

@@ -21,7 +21,7 @@ TEXT_NAMES = ("text", "text_pair")
 Prepare = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
-def tokenize_texts(columns: Mapping[str, tf.Tensor], tokenizer: Any, max_length: int) -> dict[str, tf.Tensor]:
+def tokenize_texts(columns: Mapping[str, tf.Tensor], tokenizer: Any, max_length: int | None) -> dict[str, tf.Tensor]:
     """The token keys of texts, or of pairs of texts, cut to `max_length`.
 
     Args:
@@ -51,7 +51,7 @@ class TokenBatches:
         sample_weight: Floats `[n]`.
         rows: Row numbers (integers `[m]`) to which an epoch is limited, as `splits.split_rows` gives them;
             None: all. The other arguments keep their `n` rows.
-        max_length: The most tokens of a row, special tokens included.
+        max_length: The most tokens of a row, special tokens included; None: any number.
         batch_size: Rows a batch.
         seed: Of the order; at least 0.
         shuffle: False gives one fixed order in every epoch.
@@ -78,7 +78,7 @@ class TokenBatches:
         labels: Any = None,
         sample_weight: Any = None,
         rows: Any = None,
-        max_length: int = 128,
+        max_length: int | None = 128,
         batch_size: int = 32,
         seed: int = 0,
         shuffle: bool = True,

@@ -23,7 +23,7 @@ def token_lengths(
     rows: np.ndarray,
     *,
     tokenizer: Any,
-    max_length: int,
+    max_length: int | None,
     content: Callable[[], str],
     folder: Path | None,
 ) -> np.ndarray:
@@ -34,7 +34,7 @@ def token_lengths(
         rows: Row numbers, int64 `[m]`. Where lengths are kept, those of all `n` rows are counted, since
             the others are soon asked for.
         tokenizer: Its `lengths(texts, pairs, max_length)` counts, its `fingerprint` tells it from others.
-        max_length: The most tokens that a row may have.
+        max_length: The most tokens that a row may have; None: any number.
         content: Gives a fingerprint of the columns.
         folder: Where the lengths are kept, as `lengths/<key>.npy`; None: nowhere. A counting that is kept
             shows a bar on a terminal; others are parts of something that has one of its own.
@@ -66,7 +66,7 @@ def _count(
     columns: list[TextColumn],
     rows: np.ndarray,
     tokenizer: Any,
-    max_length: int,
+    max_length: int | None,
     advance: Callable[[int], object],
 ) -> np.ndarray:
     lengths = np.empty(len(rows), np.int32)
