@@ -81,7 +81,7 @@ class LabelSetRows(TextRows):
         options: dict[str, Any] = {"delimiter": self.data.delimiter, "where": self.rows.where}
         skip, sets, names = reading.on_bad_row, self.label_sets, head["labels"]
         matrix = label_set_ids(sets, names, unseen=skip, on_bad=skip, skip_mend=reading.skip_mend, **options)
-        known = (matrix >= 0).all(axis=1)
+        known = np.asarray((matrix >= 0).all(axis=1))
         if len(known) and not known.any():
             # Not one row is left: what is wrong with them is told after all.
             label_set_ids(sets, names, **options)
@@ -103,7 +103,8 @@ class KeyedLabelSetRows(LabelSetRows):
         Raises:
             InputError: No row has the key.
         """
-        rows = [json.loads(text) for text in self.rows.rest.to_pylist()]
+        rest: Any = self.rows.rest
+        rows = [json.loads(text) for text in rest.to_pylist()]
         if rows and not any(name in row for row in rows):
             raise unknown_column(name, list(dict.fromkeys(key for row in rows for key in row)), self.files[0])
         values = [row.get(name) for row in rows]

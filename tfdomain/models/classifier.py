@@ -179,7 +179,7 @@ class TextClassifier(ThresholdedModel):
             problem = f"a threshold divides two labels, and there are {len(self.labels)}"
             raise InputError(problem, mend="use a MultiLabelClassifier")
         scores = predictions[:, self.positive_class]
-        chosen = choose_threshold(np.asarray(truth) == self.positive_class, scores, **self.threshold_by)
+        chosen = choose_threshold(np.asarray(truth) == self.positive_class, scores, **(self.threshold_by or {}))
         self.threshold = chosen.value
         return {self.labels[self.positive_class]: chosen}
 

@@ -84,8 +84,10 @@ class MultiLabelClassifier(ThresholdedModel):
     def classify(self, x: Any, *, batch_size: int = 64) -> list[dict[str, float]]:
         """The labels that each text is given, the most probable first, with their probabilities."""
         rows = self.answers(self.predict(x, batch_size=batch_size))
-        ranked = [sorted(row["labels"], key=lambda name, row=row: -row["scores"][name]) for row in rows]
-        return [{name: row["scores"][name] for name in names} for names, row in zip(ranked, rows, strict=True)]
+        return [
+            {name: row["scores"][name] for name in sorted(row["labels"], key=row["scores"].get, reverse=True)}
+            for row in rows
+        ]
 
     def example_losses(self, batch, outputs):
         """The binary cross-entropy of each example, the mean over its labels, as PyTorch's `BCEWithLogitsLoss` has it.
@@ -97,7 +99,7 @@ class MultiLabelClassifier(ThresholdedModel):
         true = tf.cast(batch["labels"], tf.float32)
         targets = true * (1 - smoothing) + smoothing / 2
         losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, outputs)
-        if weights is not None:
+        if isinstance(weights, dict):
             positive = tf.constant([weights.get(name, 1.0) for name in self.labels])
             losses *= tf.where(true > 0, positive, 1.0)
         return tf.reduce_mean(losses, axis=-1)
@@ -161,7 +163,7 @@ class MultiLabelClassifier(ThresholdedModel):
 
     def choose(self, truth: np.ndarray, predictions: np.ndarray) -> dict[str, Threshold]:
         """Chooses each label's threshold on its own."""
-        chosen = choose_thresholds(truth, predictions, **self.threshold_by)
+        chosen = choose_thresholds(truth, predictions, **(self.threshold_by or {}))
         by_label = dict(zip(self.labels, chosen, strict=True))
         self.threshold = {name: threshold.value for name, threshold in by_label.items()}
         return by_label
