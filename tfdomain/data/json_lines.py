@@ -37,7 +37,7 @@ def read_json_lines(
     zipped: bool,
     report: Report,
     rest: bool = False,
-    in_rest: Collection[str] = (),
+    extra: Collection[str] = (),
     may_be_empty: bool = False,
     advance: Advance | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -52,7 +52,8 @@ def read_json_lines(
         zipped: Whether the file is gzipped.
         report: Called with a kind of fault and the lines (from 1) of the rows that have it.
         rest: Whether each object's other keys are read too, as one JSON object (`rest.REST_COLUMN`).
-        in_rest: Wanted keys that stand among the others too.
+        extra: Those of `others` that stand in the rest too, and whose values may be lists of strings, numbers
+            and booleans, which come as JSON.
         may_be_empty: Whether a file without a byte is one without rows.
         advance: Told of the bytes read.
         block_bytes: How much is read at once.
@@ -60,7 +61,7 @@ def read_json_lines(
     Raises:
         InputError: The file cannot be read, is empty, or no object of its first block has one of the keys.
     """
-    parser = _Parser(texts, others, report, rest, in_rest)
+    parser = _Parser(texts, others, report, rest, extra)
     ahead, line = b"", 1
     for block in read_blocks(path, zipped, block_bytes, advance=advance, may_be_empty=may_be_empty):
         *lines, ahead = (ahead + block).split(b"\n")
@@ -75,10 +76,11 @@ def read_json_lines(
 class _Parser:
     """Turns lines into columns and remembers which keys it has met."""
 
-    def __init__(self, texts: list[str], others: list[str], report: Report, rest: bool, in_rest: Collection[str]):
+    def __init__(self, texts: list[str], others: list[str], report: Report, rest: bool, extra: Collection[str]):
         self.texts, self.report, self.rest = frozenset(texts), report, rest
         self.columns = list(dict.fromkeys([*texts, *others]))
-        self.apart = set(self.columns) - set(in_rest)
+        self.extra = frozenset(extra)
+        self.apart = set(self.columns) - self.extra
         self.unmet, self.met = set(self.columns), dict[str, None]()
 
     def parse(self, lines: list[bytes], first: int) -> Block:
@@ -116,7 +118,7 @@ class _Parser:
             self.met |= dict.fromkeys(value)
         row = []
         for name in self.columns:
-            cell = _cell(value.get(name), only_text=name in self.texts)
+            cell = _cell(value.get(name), only_text=name in self.texts, may_be_list=name in self.extra)
             if isinstance(cell, _Fault):
                 return f"the value of {name!r} {cell}"
             row.append(cell)
@@ -138,7 +140,7 @@ class _Fault(str):
     __slots__ = ()
 
 
-def _cell(value: Any, only_text: bool) -> str | _Fault | None:
+def _cell(value: Any, only_text: bool, may_be_list: bool = False) -> str | _Fault | None:
     if type(value) is str:
         try:
             value.encode("utf-8")
@@ -149,6 +151,8 @@ def _cell(value: Any, only_text: bool) -> str | _Fault | None:
         return None
     if isinstance(value, _Number | bool) and not only_text:
         return str(value) if isinstance(value, _Number) else str(value).lower()
+    if isinstance(value, list) and may_be_list and all(isinstance(each, str | bool) for each in value):
+        return _cell(as_json(_plain(value)), only_text=True)
     kinds = {_Number: "a number", bool: "a boolean", list: "a list", dict: "an object"}
     return _Fault(f"is {kinds[type(value)]}, not a string")
 

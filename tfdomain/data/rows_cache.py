@@ -30,7 +30,7 @@ from tfdomain.files import hash_file, read_json, whole_file, write_json
 
 __all__ = ["LINE_COLUMN", "cached_rows"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 LINE_COLUMN = "\x00line"
 """The column of line numbers in the cache; no file's header has a name like it."""
 
@@ -173,7 +173,7 @@ class _Reading:
         shared: dict[str, Any] = {"zipped": zipped, "report": report, "rest": self.rest, "advance": advance}
         if kind == "jsonl":
             may_be_empty = not self.require_rows
-            shared |= {"in_rest": self.extra, "may_be_empty": may_be_empty}
+            shared |= {"extra": self.extra, "may_be_empty": may_be_empty}
             return read_json_lines(file, texts=self.texts, others=others, **shared)
         delimiter = {"csv": ",", "tsv": "\t"}[kind]
         shared |= {"in_rest": self.extra, "delimiter": delimiter, "column_names": self.column_names}
