@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The registry of public data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+retrieve_app = typer.Typer(help="Items that queries find, by an embedder's vectors.", no_args_is_help=True)
+app.add_typer(retrieve_app, name="retrieve")
 
 # What typer raises for a wrong option or argument; it has no public name of its own.
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -178,11 +180,62 @@ def fetch_data(name: Annotated[str, typer.Argument(metavar="NAME", help="A name 
     print(fetch(name))
 
 
+@retrieve_app.command("index")
+def index_items(
+    run: RunArgument,
+    items: Annotated[list[str], typer.Option("--items", metavar="FILE", help="The items; may be repeated.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder of the index.")],
+    text: Annotated[str, typer.Option(help="The column with the items' texts.")] = "text",
+    id_column: Annotated[str | None, typer.Option("--id", help="The column of ids; default: row numbers.")] = None,
+    method: Annotated[str, typer.Option(help="exact, approximate (needs faiss), or auto.")] = "auto",
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave rows with faults out.")] = False,
+):
+    """Embed the items of a file, and write their index."""
+    model, files = _model_and_files(run, items)
+    from tfdomain.evaluation.retrieval import build_index
+
+    on_bad_row: Any = "skip" if skip_bad_rows else "refuse"
+    chosen: Any = method
+    index = build_index(model, files, to, text=text, id_column=id_column, method=chosen, on_bad_row=on_bad_row)
+    recall = "exact" if index.recall is None else f"recall {index.recall:.3f} of the exact best ten"
+    print(f"{index.num_items} items indexed in {to} ({recall})")
+
+
+@retrieve_app.command("search")
+def search_items(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the index.")],
+    run: Annotated[Path, typer.Option("--model", metavar="RUN", help="The run or model that the index is of.")],
+    query: Annotated[list[str] | None, typer.Option(help="A query; may be repeated.")] = None,
+    source: Annotated[list[str] | None, typer.Option("--input", metavar="FILE", help="Queries, one a row.")] = None,
+    target: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="What to write: .jsonl, .csv or .parquet.")
+    ] = None,
+    text: Annotated[str, typer.Option(help="The column with the queries.")] = "text",
+    top: Annotated[int, typer.Option(help="How many items to find.")] = 10,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave rows with faults out.")] = False,
+):
+    """Find the items nearest to queries: of --query printed, of --input written to --output."""
+    if bool(query) == bool(source) or bool(source) != bool(target):
+        raise typer.BadParameter("give --query, or --input and --output")
+    model, files = _model_and_files(run, source or [])
+    from tfdomain.evaluation.retrieval import load_index, search, search_file
+
+    index = load_index(folder, model)
+    for found in search(index, model, query or [], top):
+        for place, item in enumerate(found, 1):
+            print(f"{place}\t{item['score']:.4f}\t{item['id']}\t{item.get('text', '')}")
+    if target is not None:
+        on_bad_row: Any = "skip" if skip_bad_rows else "refuse"
+        written = search_file(index, model, files, target, text=text, top=top, on_bad_row=on_bad_row)
+        skipped = f", {written.num_skipped} with faults skipped" if written.num_skipped else ""
+        print(f"{written.num_rows} rows written to {target}{skipped}")
+
+
 def _model_and_files(run: Path, patterns: list[str]):
     from tfdomain.data.paths import find_files
 
     # The files first: a wrong path should not cost the time of loading a model.
-    files = find_files(patterns, relative_to=Path.cwd())
+    files = find_files(patterns, relative_to=Path.cwd()) if patterns else []
     import_tensorflow()
     from tfdomain.models.folder import load_from
 

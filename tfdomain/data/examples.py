@@ -37,13 +37,14 @@ class Encoded:
     """The labels of examples in the forms that a model takes.
 
     Attributes:
-        labels: What `TextModel.encode_labels` gives: int32 or float32 `[n, ...]`.
+        labels: What `TextModel.encode_labels` gives: int32 or float32 `[n, ...]`; None where a task learns from
+            texts alone.
         truth: What `TextModel.truth` gives: a sequence `[n]`.
         rows: int64 `[m]`, ascending: the rows that count; None: all. The others have labels that were never
             seen in training, and `skip` was asked for.
     """
 
-    labels: np.ndarray
+    labels: np.ndarray | None
     truth: Any
     rows: np.ndarray | None = None
 

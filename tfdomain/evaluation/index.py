@@ -43,6 +43,7 @@ class ItemIndex:
         texts: The items' texts, or None.
         vectors: float32 `[items, size]`, of length 1.
         recall: The measured share of the exact best ten that an approximate search finds; None: it is exact.
+        notes: JSON values that are kept with the index, such as the model that made the vectors.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ItemIndex:
     ):
         self.vectors, self.ids, self.texts = vectors, ids, texts
         self.recall = recall
+        self.notes: dict[str, Any] = {}
         self._cells = cells
 
     @classmethod
@@ -153,6 +155,7 @@ class ItemIndex:
                 "recall": self.recall,
                 "num_probes": None if self._cells is None else int(self._cells.nprobe),
                 "sha256": {name: hash_file(target / name) for name in names},
+                "notes": self.notes,
             }
             write_json(target / SETTINGS, settings)
 
@@ -186,7 +189,9 @@ class ItemIndex:
             cells = _faiss().read_index(str(folder / CELLS))
             cells.nprobe = settings["num_probes"]
         vectors = load_file(folder / VECTORS)["vectors"]
-        return cls(vectors, [item["id"] for item in items], texts, cells=cells, recall=settings["recall"])
+        index = cls(vectors, [item["id"] for item in items], texts, cells=cells, recall=settings["recall"])
+        index.notes = settings.get("notes", {})
+        return index
 
     def _check_items(self) -> None:
         for name, values in (("ids", self.ids), ("texts", self.texts)):

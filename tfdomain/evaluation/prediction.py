@@ -2,12 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from tfdomain.config import EXPERIMENTS, DataFiles, validated
 from tfdomain.data.examples import Reading
@@ -20,7 +21,7 @@ from tfdomain.files import whole_file
 from tfdomain.models.base import TextModel
 from tfdomain.models.prediction import predict_chunks
 
-__all__ = ["Predicted", "evaluate_file", "predict_file"]
+__all__ = ["BATCH_SIZE", "ROWS_AT_ONCE", "SKIP_MEND", "Predicted", "evaluate_file", "predict_file", "temporary_cache"]
 
 BATCH_SIZE = 64
 # Rows are sorted by length within so many, and as many answers are in memory at once.
@@ -42,6 +43,8 @@ def predict_file(
     *,
     texts: Sequence[str] | None = None,
     on_bad_row: Literal["refuse", "skip"] = "refuse",
+    answers: Callable[[Any], list[dict[str, Any]]] | None = None,
+    answer_types: Mapping[str, pa.DataType] | None = None,
 ) -> Predicted:
     """Writes the predictions of a file's rows, in their order, whatever their number.
 
@@ -58,6 +61,8 @@ def predict_file(
         target: `.jsonl`, `.csv` or `.parquet`; it appears when it is complete.
         texts: The text columns, two where the model reads pairs; None: those it was trained on.
         on_bad_row: `refuse` or `skip` rows with faults.
+        answers: What is written of predictions, a dictionary a row; None: the model's `answers`.
+        answer_types: Their keys and types; given with `answers`.
 
     Returns:
         The numbers of rows that were written and left out.
@@ -72,7 +77,9 @@ def predict_file(
     if any(target.resolve() == Path(file).resolve() for file in source):
         raise InputError(f"{target} is a file that is read", where="--output", mend="choose another name")
     texts = _text_columns(model, texts)
-    with _temporary_cache() as cache:
+    if answers is None or answer_types is None:
+        answers, answer_types = model.answers, model.answer_types()
+    with temporary_cache() as cache:
         rows = read_rows(
             source,
             texts=texts,
@@ -85,9 +92,9 @@ def predict_file(
             require_rows=False,
             cache_dir=cache,
         )
-        columns = find_columns(rows, model.answer_types(), typed=target.suffix == ".parquet")
+        columns = find_columns(rows, answer_types, typed=target.suffix == ".parquet")
         with whole_file(target, "wb" if target.suffix == ".parquet" else "w") as file:
-            WRITERS[target.suffix](file, _answered(model, rows, columns), columns)
+            WRITERS[target.suffix](file, _answered(model, rows, columns, answers), columns)
         return Predicted(rows.num_rows, rows.num_skipped)
 
 
@@ -116,7 +123,7 @@ def evaluate_file(
         TfdomainError: The temporary folder cannot be written.
     """
     data = _data_section(model, texts, label)
-    with _temporary_cache() as cache:
+    with temporary_cache() as cache:
         reading = Reading(on_bad_row=on_bad_row, skip_mend=SKIP_MEND, cache_dir=cache)
         examples = read_examples(model.task, source, data, reading)
         encoded = examples.encode(model.settings(), reading)
@@ -136,7 +143,10 @@ def _data_section(model: TextModel, texts: Sequence[str] | None, label: str | No
     kept = model.notes.get("data", {name: model.notes[name] for name in ("text", "label") if name in model.notes})
     asked: dict[str, Any] = {} if label is None else {"label": label}
     kind: Any = EXPERIMENTS[model.task].model_fields["data"].annotation
-    if "text" in kind.model_fields:
+    if "text" in kind.model_fields and tuple(model.text_names) != tuple(model.training_names):
+        # What is trained and measured on has other texts than what is predicted: the form tells how many.
+        asked |= {"text": list(texts)} if texts else {}
+    elif "text" in kind.model_fields:
         # Without a text column it is None, as an experiment has it.
         asked["text"] = _text_columns(model, texts) or None
     elif texts:
@@ -152,7 +162,8 @@ def _text_columns(model: TextModel, texts: Sequence[str] | None) -> list[str]:
             raise InputError("the model reads no text", where="--text", mend="leave it out")
         return []
     kept = model.notes.get("data", model.notes).get("text", list(model.text_names[: 1 + model.pairs]))
-    chosen = list(texts or ([kept] if isinstance(kept, str) else kept))
+    # An embedder was trained on several texts a row, and reads the first of them here.
+    chosen = list(texts or ([kept] if isinstance(kept, str) else kept)[: 1 + model.pairs])
     if len(chosen) != 1 + model.pairs:
         problem = f"names {len(chosen)} columns, and the model reads {1 + model.pairs} texts a row"
         raise InputError(problem, where="--text", mend="name as many columns")
@@ -160,7 +171,7 @@ def _text_columns(model: TextModel, texts: Sequence[str] | None) -> list[str]:
 
 
 @contextmanager
-def _temporary_cache() -> Iterator[Path]:
+def temporary_cache() -> Iterator[Path]:
     """A folder for the rows of one call: texts of customers are not to stay on the disk."""
     try:
         folder = tempfile.TemporaryDirectory(prefix="tfdomain-")
@@ -171,7 +182,9 @@ def _temporary_cache() -> Iterator[Path]:
         yield Path(path)
 
 
-def _answered(model: TextModel, rows: Rows, columns: Columns) -> Iterator[list[dict[str, Any]]]:
+def _answered(
+    model: TextModel, rows: Rows, columns: Columns, answers: Callable[[Any], list[dict[str, Any]]]
+) -> Iterator[list[dict[str, Any]]]:
     """The rows of the target, `ROWS_AT_ONCE` at a time, under the names of the target."""
     starts = range(0, rows.num_rows, ROWS_AT_ONCE)
     chunks = (_inputs(model, rows, start) for start in starts)
@@ -184,8 +197,7 @@ def _answered(model: TextModel, rows: Rows, columns: Columns) -> Iterator[list[d
         title="predicting",
     )
     for start, size, predicted in zip(starts, sizes, predictions, strict=True):
-        answers = model.answers(predicted)
-        yield [row | answer for row, answer in zip(columns.read(start, size), answers, strict=True)]
+        yield [row | answer for row, answer in zip(columns.read(start, size), answers(predicted), strict=True)]
 
 
 def _inputs(model: TextModel, rows: Rows, start: int) -> dict[str, Any]:

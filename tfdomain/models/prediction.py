@@ -67,7 +67,7 @@ def evaluate(model, x: Any, y: Any, batch_size: int, verbose: str | int, sample_
             if column is not None and len(column) != count_rows(x):
                 problem = f"{len(column)} for {count_rows(x)} texts"
                 raise InputError(problem, where=name, mend="give one a text")
-        predictions = predict(model, x, batch_size, verbose)
+        predictions = model.predict(x, batch_size, verbose)
     weights = None if weights is None else np.asarray(weights, "float32")
     return model.measure(truth, predictions, weights) | _caller_metrics(model, truth, predictions, weights)
 

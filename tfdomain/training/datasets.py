@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tfdomain.config import Experiment
-from tfdomain.data.examples import Encoded, Examples, Reading
+from tfdomain.data.examples import Encoded, Examples, Grouped, Reading
 from tfdomain.data.paths import find_files
 from tfdomain.data.readers import read_examples
-from tfdomain.data.splits import split_rows
+from tfdomain.data.splits import split_groups, split_rows
 
 SHOWN_FAULTS = 5
 
@@ -24,13 +24,13 @@ class Part:
 
     Attributes:
         inputs: What a model's `fit` and `predict` take.
-        labels: What a model's `encode_labels` gives, `[n, ...]`.
+        labels: What a model's `encode_labels` gives, `[n, ...]`; None where a task learns from texts alone.
         truth: What a model's `truth` gives, a sequence `[n]`.
         rows: int64 `[m]`, ascending: the rows that belong to the part; None: all.
     """
 
     inputs: Any
-    labels: np.ndarray
+    labels: np.ndarray | None
     truth: Any
     rows: np.ndarray | None = None
 
@@ -87,8 +87,11 @@ def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path |
     parts: dict[str, tuple[Examples, Part]] = {"train": (train, _part(train, head, reading))}
     halves = None
     if isinstance(data.validation, float):
-        seed = experiment.training.seed
-        halves = split_rows(train.strata(), share=data.validation, num_rows=len(train), seed=seed)
+        share: dict[str, Any] = {"share": data.validation, "seed": experiment.training.seed}
+        if isinstance(train, Grouped):
+            halves = split_groups(train.groups(), **share)
+        else:
+            halves = split_rows(train.strata(), num_rows=len(train), **share)
     held_out_reading = dataclasses.replace(reading, for_training=False, like=train)
     for name, files in {"validation": None if halves else data.validation, "test": data.test}.items():
         if files is not None:
@@ -98,9 +101,7 @@ def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path |
     own = {name: part for name, (_, part) in parts.items()}
     if halves:
         own["train"], own["validation"] = (_limited(own["train"], rows) for rows in halves)
-    hashes = {
-        str(path): digest for one in everything for path, digest in zip(one.files, one.file_hashes, strict=True)
-    }
+    hashes = {str(path): digest for one in everything for path, digest in zip(one.files, one.file_hashes, strict=True)}
     return ExperimentData(
         head=head,
         train=own["train"],
@@ -134,7 +135,7 @@ def _remarks(everything: Sequence[Examples], parts: Sequence[Part]) -> list[str]
         remarks.append(f"skipped {count} {'row' if count == 1 else 'rows'} with faults:")
         remarks += [f"  {fault}" for fault in faults[:SHOWN_FAULTS]]
         remarks += [f"  and {count - SHOWN_FAULTS} more"] if count > SHOWN_FAULTS else []
-    unseen = sum(len(part.labels) - len(part.rows) for part in parts if part.rows is not None)
+    unseen = sum(len(part.truth) - len(part.rows) for part in parts if part.rows is not None)
     if unseen:
         kinds = "missing, malformed, or were never seen in training"
         remarks.append(f"skipped {unseen} {'row' if unseen == 1 else 'rows'} with labels that are {kinds}")
