@@ -10,6 +10,7 @@ import tfdomain
 from tfdomain.config import load_experiment
 from tfdomain.errors import InputError
 from tfdomain.evaluation.prediction import evaluate_file, predict_file
+from tfdomain.training.callbacks import Validation
 from tfdomain.training.run import train
 
 PAIRS = [("my car is lost", "the car is lost"), ("we paid", "a bad school"), ("钱", "my money !"), ("loan", "a loan")]
@@ -68,7 +69,8 @@ def test_rows_left_out_are_counted(run, tmp_path, capsys):
     assert "skipped 2 rows with labels that are missing" in capsys.readouterr().out
     experiment = load_experiment(run.parent / "pairs.yaml", ["data.on_bad_row=refuse"])
     with pytest.raises(
-        InputError, match=r"2 rows have targets that are no numbers: .*train\.csv: line 25: 'score' is 'NaN', not a number"
+        InputError,
+        match=r"2 rows have targets that are no numbers: .*train\.csv: line 25: 'score' is 'NaN', not a number",
     ):
         train(experiment, tmp_path / "refused", folder=run.parent, verbose=0)
 
@@ -86,3 +88,23 @@ def test_files_with_and_without_a_header(run, tmp_path):
     expected = model.predict((["my car", "b", "b"], ["the car", "a", "a"]))[:, 0]
     assert [answer["value"] for answer in answers] == pytest.approx(expected.tolist(), abs=1e-5)
     assert answers[0].keys() == {"first", "second", "score", "value"}
+
+
+def test_a_resumed_run_keeps_the_scale(run, tmp_path, monkeypatch):
+    experiment = load_experiment(run.parent / "pairs.yaml")
+    measured = []
+
+    def stop_in_the_second_epoch(validation):
+        measured.append(validate(validation))
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return measured[-1]
+
+    validate = Validation.__call__
+    monkeypatch.setattr(Validation, "__call__", stop_in_the_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, tmp_path / "run", folder=run.parent, verbose=0)
+    monkeypatch.undo()
+    resumed = train(experiment, tmp_path / "run", folder=run.parent, resume=True, verbose=0)
+    assert resumed == json.loads((run / "metrics.json").read_text())
+    assert tfdomain.load(tmp_path / "run/model").settings() == tfdomain.load(run / "model").settings()
