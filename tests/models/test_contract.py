@@ -63,6 +63,20 @@ def best_answers(outputs):
     return outputs | {"answer": answers, "context": np.array(CONTEXTS, object)}
 
 
+ENTITIES = [[("x", 0, 6), ("费用", 7, 14)], [("x", 0, 2)], [], [("x", 0, 11), ("费用", 12, 40)]]
+
+
+def entities(outputs):
+    names = ("entity", "label", "start", "end", "confidence")
+    return [
+        [
+            {"text": text.decode(), "label": label.decode(), "start": start, "end": end, "confidence": confidence}
+            for text, label, start, end, confidence in list(zip(*row, strict=True))[:count]
+        ]
+        for *row, count in zip(*(outputs[name].tolist() for name in names), outputs["count"], strict=True)
+    ]
+
+
 ROWS = {
     "classification": [
         Row({"labels": ["default", "repaid"]}, ["default", "repaid", "repaid", "default"], scores),
@@ -100,6 +114,15 @@ ROWS = {
             SPANS,
             best_answers,
             {"question": TEXTS, "context": CONTEXTS},
+        ),
+    ],
+    "tagging": [
+        Row({"labels": ["x", "费用"]}, ENTITIES, entities),
+        Row(
+            {"labels": ["x", "费用"], "decoder": "crf", "scheme": "bioes", "label_pieces": "all", "max_length": 8},
+            ENTITIES,
+            entities,
+            [TEXTS[0], "银行😀 paid", "", "please help with the money for school ! " * 5],
         ),
     ],
 }
