@@ -119,7 +119,8 @@ def print_report(metrics: Mapping[str, Any], title: str = "Test", *, file: TextI
 def _report(metrics: Mapping[str, Any], title: str) -> Group:
     parts: list[Any] = [Text(title, style="bold"), _summary_table(metrics)]
     for key, kind in _TABLES.items():
-        if metrics.get(key):
+        # The one target's scores are the summary's.
+        if metrics.get(key) and not (kind == "target" and len(metrics[key]) == 1):
             parts += _score_parts(kind, metrics[key])
     if metrics.get("per_feature"):
         parts += _feature_parts(metrics["per_feature"])

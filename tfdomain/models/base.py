@@ -359,6 +359,10 @@ class TextModel(keras.Model):
 
     def prepare_training(self, options: FitOptions, num_batches: int) -> None:
         """Sets the options and, unless the caller compiled the model, its optimizer and schedule."""
+        for name in self.unused_options:
+            if getattr(options, name) != FitOptions.model_fields[name].default:
+                problem = f"{name} is given, which means nothing to {self.task}"
+                raise InputError(problem, where=f"training.{name}", mend="leave it out")
         self.options, self.stop_training = options, False
         if options.frozen_layers > self.encoder.num_layers:
             raise InputError(

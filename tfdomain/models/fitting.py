@@ -124,9 +124,6 @@ def fit_batches(
 
 def refuse_contradictions(model, options: FitOptions) -> None:
     """What the caller compiled and what the caller asks of `fit` must not contradict."""
-    for name in model.unused_options:
-        if getattr(options, name) != FitOptions.model_fields[name].default:
-            raise InputError(f"{name} is given, which means nothing to {model.task}", where="fit", mend="leave it out")
     if not model.uses_task_loss and not model.takes_callers_loss:
         raise InputError(f"a loss of one's own does not fit {model.task}", where="compile", mend="leave it out")
     given = [name for name in OPTIMIZER_OPTIONS if name in options.model_fields_set]

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfdomain.errors import InputError
 from tfdomain.files import write_json
 from tfdomain.metrics.selection import is_better, metric_value
 from tfdomain.models.base import TextModel
@@ -62,7 +63,11 @@ class BestModel(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Compares this epoch's value with the best so far."""
-        value = metric_value(self._validation.metrics, self.metric)
+        try:
+            value = metric_value(self._validation.metrics, self.metric)
+        except InputError:
+            # The rows define it (`Validation.check`), this epoch's predictions do not: all the same, say.
+            value = float("nan")
         if is_better(self.metric, value, self.value):
             self.model.save(self.folder, epoch=epoch + 1, metric=self.metric, value=value)
             self.value, self.epochs_without = value, 0
@@ -70,7 +75,8 @@ class BestModel(keras.callbacks.Callback):
         self.epochs_without += 1
         if self.patience is not None and self.epochs_without >= self.patience:
             self.model.stop_training = True
-            print(f"no better {self.metric} than {self.value:.4f} in {self.patience} epochs: stopping", flush=True)
+            best = "" if self.value is None else f" than {self.value:.4f}"
+            print(f"no better {self.metric}{best} in {self.patience} epochs: stopping", flush=True)
 
     def notes(self) -> dict:
         """What has to survive a restart."""

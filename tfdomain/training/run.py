@@ -123,8 +123,10 @@ def _finish(
     model: TextModel, experiment: Experiment, data: ExperimentData, run: RunFolder, board: TensorBoardLogger
 ) -> dict[str, Any]:
     last_step = model.step
-    if experiment.training.best is not None:
+    if experiment.training.best is not None and run.best.is_dir():
         model = load(run.best)
+    elif experiment.training.best is not None:
+        print(f"{experiment.training.best} was undefined after every epoch: the last one is kept", flush=True)
     if data.validation is not None:
         for remark in model.calibrate(data.validation.inputs, data.validation.own_truth, data.validation.rows):
             print(remark, flush=True)
