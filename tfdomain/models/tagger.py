@@ -18,6 +18,7 @@ from tfdomain.errors import InputError
 from tfdomain.metrics.entities import entity_metrics, snap_to_words
 from tfdomain.models.base import TextModel
 from tfdomain.models.batches import batches_of
+from tfdomain.models.character_ends import extend_to_characters
 from tfdomain.models.crf import LinearChainCRF
 from tfdomain.models.inputs import holds_tokens
 from tfdomain.models.tag_moves import tag_names
@@ -120,11 +121,13 @@ class TokenClassifier(TextModel):
         """The tokens of whole texts, `offsets` int32 `[batch, length, 2]`, their characters, and the `text`."""
         # As the tokenizer reads it: a broken byte is one character.
         text = tf.strings.unicode_transcode(columns["text"], "UTF-8", "UTF-8", replacement_char=0xFFFD)
-        return self._tokenize({"text": text}) | {"text": text}
+        tokens = self.tokenizer(text, max_length=None, return_offsets=True)
+        offsets = extend_to_characters(text, tokens["offsets"])
+        return {name: tokens[name] for name in TOKEN_KEYS} | {"offsets": offsets, "text": text}
 
-    def _tokenize(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        tokens = self.tokenizer(columns["text"], max_length=None, return_offsets=True)
-        return {name: tokens[name] for name in (*TOKEN_KEYS, "offsets")}
+    def _prepare_training(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        # A step of training has no use for strings, and an accelerator none either.
+        return {name: part for name, part in self.prepare(columns).items() if name != "text"}
 
     def sample_batch(self):
         """A batch of one text without a word."""
@@ -269,8 +272,7 @@ class TokenClassifier(TextModel):
             x,
             tokenizer=self.tokenizer,
             max_length=None,
-            # A step of training has no use for strings, and an accelerator none either.
-            prepare=self._tokenize if for_training else self.prepare,
+            prepare=self._prepare_training if for_training else self.prepare,
             names=self.text_names,
             **more,
         )
@@ -310,10 +312,12 @@ class TokenClassifier(TextModel):
         remarks = []
         if num_widened:
             entities_are = "1 entity begins or ends" if num_widened == 1 else f"{num_widened:,} entities begin or end"
-            remarks.append(f"{entities_are} inside a word of the tokenizer, and training widens to it")
+            them = "it" if num_widened == 1 else "them"
+            remarks.append(f"{entities_are} inside a word of the tokenizer: training widens {them} to it")
         if num_lost:
             entities_are = "1 entity has" if num_lost == 1 else f"{num_lost:,} entities have"
-            remarks.append(f"{entities_are} no word of the tokenizer alone, and training leaves out")
+            them = "it" if num_lost == 1 else "them"
+            remarks.append(f"{entities_are} no word of the tokenizer for {them} alone: training leaves {them} out")
         return remarks
 
     # What comes out.
