@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfdomain.data.answers import QuestionRows, read_answers
+from tfdomain.data.examples import Grouped, Reading
 from tfdomain.errors import InputError
 
 CONTEXT = "北京😀是中国的首都。Beijing is the capital; Beijing!"
@@ -243,3 +244,34 @@ def test_the_answers_of_real_files(data_dir, name, num_rows, misplaced, empty, l
         assert f"{misplaced + empty} answers or questions have faults: {file}: question " in refusal([file])
     else:
         assert read_answers([file]).fingerprint == rows.fingerprint
+
+
+def test_examples_of_a_task(tmp_path):
+    file = write(tmp_path / "dev.json", squad(ANSWERED, TWICE, IMPOSSIBLE))
+    rows = QuestionRows.read([file], None, Reading(for_training=True))
+    assert rows.learn() == {}
+    assert [column.to_pylist() for column in rows.inputs] == [["首都?", "Which?", "Why?"], [CONTEXT] * 3]
+    encoded = rows.encode({}, Reading())
+    assert encoded.labels.dtype == np.int32
+    assert encoded.labels.tolist() == [[[0, 2], [0, 0]], [[2, 3], [10, 17]], [[0, 0], [0, 0]]]
+    assert encoded.rows is None
+    assert isinstance(rows, Grouped)
+    assert rows.groups().to_pylist() == [CONTEXT] * 3
+    assert rows.strata() is None and rows.remarks() == []
+
+
+def test_nothing_can_be_learned_where_no_question_has_an_answer(tmp_path):
+    file = write(tmp_path / "dev.json", squad(IMPOSSIBLE))
+    rows = QuestionRows.read([file], None, Reading())
+    assert rows.encode({}, Reading()).labels.tolist() == [[[0, 0]]]
+    with pytest.raises(InputError) as caught:
+        rows.learn()
+    assert str(caught.value) == f"{file}: no question has an answer; give some that their contexts answer"
+
+
+def test_faulty_answers_are_skipped_where_that_is_asked_for(tmp_path):
+    file = write(tmp_path / "dev.json", squad(ANSWERED, question(start=9)))
+    with pytest.raises(InputError, match="pass --skip"):
+        QuestionRows.read([file], None, Reading(skip_mend="pass --skip"))
+    rows = QuestionRows.read([file], None, Reading(on_bad_row="skip"))
+    assert (len(rows), rows.num_skipped) == (1, 1)

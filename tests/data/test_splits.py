@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfdomain.data.splits import split_rows
+from tfdomain.data.splits import split_groups, split_rows
 from tfdomain.errors import InputError
 
 GOLDEN = [2, 7, 9]
@@ -68,3 +68,28 @@ def test_a_share_too_small_for_a_single_row():
         split_rows(None, share=0.1, num_rows=3)
     with pytest.raises(InputError, match="holds out no row"):
         split_rows(["a", "b", "c"], share=0.5, num_rows=3)
+
+
+def test_groups_stay_together():
+    groups = [f"群{number}" for number in np.random.default_rng(0).integers(0, 30, 400)]
+    train, held = split_groups(groups, share=0.2, seed=3)
+    assert sorted([*train, *held]) == list(range(400))
+    assert (np.diff(train) > 0).all() and (np.diff(held) > 0).all()
+    assert not {groups[row] for row in train} & {groups[row] for row in held}
+    # Nearest to 80 of 400: no further off than half of the largest group.
+    assert abs(len(held) - 80) <= max(map(groups.count, set(groups))) / 2
+    for one, other in zip((train, held), split_groups(groups, share=0.2, seed=3), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert held.tolist() != split_groups(groups, share=0.2, seed=4)[1].tolist()
+
+
+def test_groups_leave_something_on_both_sides():
+    groups = ["a"] * 9 + ["b"]
+    for share in (0.001, 0.999):
+        for seed in range(4):
+            assert all(len(part) for part in split_groups(groups, share=share, seed=seed))
+    with pytest.raises(InputError) as caught:
+        split_groups(["a", "a"], share=0.5)
+    assert str(caught.value).startswith("data.validation: a share of 0.5 cannot be held out of 1 group of rows")
+    with pytest.raises(InputError, match=r"the share 1\.5 is out of range"):
+        split_groups(groups, share=1.5)
