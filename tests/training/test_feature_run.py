@@ -217,7 +217,7 @@ def test_the_table_alone(experiment_file, tmp_path):
     with pytest.raises(InputError, match="the model reads no text"):
         predict_file(model, [source], tmp_path / "out.jsonl", texts=["desc"])
     served = tf.saved_model.load(str(model.export(tmp_path / "served")))
-    assert len(served.weights) == len(model.weights) - len(model.encoder.weights)
+    assert len(served.weights) == len(model.variables) - len(model.encoder.variables)
 
 
 def test_the_text_alone(experiment_file, tmp_path):
