@@ -114,7 +114,7 @@ class PooledModel(TextModel):
             hidden = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
             text = pool(self.encoder, hidden, inputs["padding_mask"], self.pooling)
             text = self.dropout(text, training=training, seed=dropout_seed)
-        if self.feature_encoder is None:
+        if self.feature_encoder is None or self.fusion is None:
             return text
         table = self.feature_encoder.encode(inputs)
         return self.fusion(table, text, training=training, dropout_seed=dropout_seed)

@@ -27,14 +27,15 @@ def rank_features(model: TextModel, part: Part, *, seed: int = 0) -> dict[str, A
         `own_roc_auc`, or of a regression its `own_spearman`, without sign. Of several labels or targets it is
         the one that the feature tells best.
     """
-    rows = np.arange(len(part.labels)) if part.rows is None else part.rows
+    every_label = np.asarray(part.labels)
+    rows = np.arange(len(every_label)) if part.rows is None else part.rows
     if len(rows) > MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
     kinds = {spec.name: spec.kind for spec in model.features}
     columns = {name: part.inputs[name][rows] for name in kinds}
     regression = model.labels is None
     found: dict[str, dict[str, Any]] = {}
-    for labels in _columns_of(part.labels[rows]):
+    for labels in _columns_of(every_label[rows]):
         for rank in column_ranks(columns, labels, kinds=kinds, regression=regression, seed=seed):
             entry = found.setdefault(rank.name, {"kind": rank.kind, "score": 0.0, "missing_rate": rank.missing_rate})
             entry["score"] = max(entry["score"], rank.score)
