@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
     Attributes:
         settings: What its head is made from.
-        labels: One for each of the rows of `x`.
+        labels: One for each of the rows of `x`; None where the task learns from texts alone.
         served: What `predict` gives, from the outputs of the exported signature.
         x: What `fit` and `predict` take.
         train_x: What `fit` takes, where it takes something else.
@@ -51,6 +51,15 @@ def scores(outputs):
 
 def values(outputs):
     return outputs["values"]
+
+
+def embedding(outputs):
+    return outputs["embedding"]
+
+
+# Two rows have one positive, and two one anchor.
+PAIRS = {"anchor": [*TEXTS[:3], TEXTS[0]], "positive": ["lost car", "paid", "paid", "need help 银行😀"]}
+TRIPLETS = {**PAIRS, "negative": ["school", "my car", "", "paid"]}
 
 
 # The first is longer than the windows of the first row below, and answered twice.
@@ -97,6 +106,12 @@ ROWS = {
             scores,
             (TEXTS, TEXTS[::-1]),
         ),
+    ],
+    "embedding": [
+        Row({}, None, embedding, train_x=PAIRS),
+        Row({"pooling": "cls", "max_length": 16}, None, embedding, train_x=TRIPLETS),
+        Row({"loss": "triplet", "margin": 0.5}, None, embedding, train_x=TRIPLETS),
+        Row({"loss": "cosine", "score_range": [0, 5]}, [5.0, 0.0, 2.5, 4.0], embedding, train_x=PAIRS),
     ],
     "regression": [
         Row({"targets": ["stars"]}, [4.5, 1.0, 2.0, 4.0], values),
@@ -159,7 +174,7 @@ def arrays_in(value):
 
 
 def as_dataset(x, labels):
-    return tf.data.Dataset.from_tensor_slices((x, labels)).batch(2)
+    return tf.data.Dataset.from_tensor_slices(x if labels is None else (x, labels)).batch(2)
 
 
 def test_every_task_has_a_row():
@@ -197,7 +212,8 @@ class TestContract:
         assert any(not np.array_equal(one, two) for one, two in zip(first, before, strict=True))
 
     def test_fit_takes_a_dataset(self, task, row, tiny_checkpoint):
-        dataset = as_dataset(row.fit_x, make(task, row, tiny_checkpoint).encode_labels(row.labels))
+        encode = make(task, row, tiny_checkpoint).encode_labels
+        dataset = as_dataset(row.fit_x, None if row.labels is None else encode(row.labels))
         model, other = (make(task, row, tiny_checkpoint) for _ in range(2))
         model.fit(dataset, **FIT)
         other.fit(dataset, **FIT)
@@ -259,7 +275,7 @@ from tfdomain.models.folder import TASKS
 devices = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(devices[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 x, labels = {row.fit_x!r}, {row.labels!r}
-thrice = lambda part: {{name: values * 3 for name, values in part.items()}} if isinstance(part, dict) else part * 3
+thrice = lambda part: {{name: each * 3 for name, each in part.items()}} if isinstance(part, dict) else part and part * 3
 x = tuple(thrice(part) for part in x) if isinstance(x, tuple) else thrice(x)
 
 def train():

@@ -35,7 +35,8 @@ class PairedRows(TextRows):
         name = self.data.label
         if name is None:
             return Encoded(None, pair_ids(*self.rows.texts[:2]))
-        column, options = self.rows.table.column(name), {"where": self.rows.where, "skip_mend": reading.skip_mend}
+        column = self.rows.table.column(name)
+        options: dict[str, Any] = {"where": self.rows.where, "skip_mend": reading.skip_mend}
         scores = target_values([column], [name], on_bad=reading.on_bad_row, **options)
         if not scores.sound.any():
             # Not one row is left: what is wrong with them is told after all.

@@ -32,7 +32,7 @@ __all__ = ["build_index", "load_index", "model_fingerprint", "search", "search_f
 def build_index(
     model: TextModel,
     source: Sequence[Path],
-    folder: str | os.PathLike,
+    folder: str | Path,
     *,
     text: str = "text",
     id_column: str | None = None,
@@ -83,7 +83,7 @@ def build_index(
     return index
 
 
-def load_index(folder: str | os.PathLike, model: TextModel) -> ItemIndex:
+def load_index(folder: str | Path, model: TextModel) -> ItemIndex:
     """Reads an index that this model made.
 
     Raises:

@@ -120,7 +120,7 @@ class TextEmbedder(TextModel):
         """The tokens of texts; of rows of texts those of each, and the numbers by which equal texts are known."""
         if "anchor" not in columns:
             return super().prepare(columns)
-        batch = {}
+        batch: dict[str, tf.Tensor] = {}
         for name in (name for name in TRAINING_NAMES if name in columns):
             tokens = tokenize_texts({"text": columns[name]}, self.tokenizer, self.max_length)
             batch |= {_key(name, key): tensor for key, tensor in tokens.items()}
