@@ -14,7 +14,7 @@ from tfdomain.metrics.selection import SUMMARY_METRICS, is_better, metric_direct
 from tfdomain.metrics.thresholds import thresholded_metrics
 
 SMALLER_IS_BETTER = {
-    "loss", "log_loss", "hamming_loss", "mse", "rmse", "mae", "thresholded.cost", "thresholded.false_positive_rate",
+    "loss", "log_loss", "hamming_loss", "mse", "rmse", "mae", "cost",
 }  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def tables(metrics):
     costs = {"false_positive": 1, "false_negative": 2}
     return [
         metrics,
-        {"thresholded": thresholded_metrics([0, 1, 1], [0.2, 0.4, 0.9], 0.5, costs=costs)},
+        {"cost": thresholded_metrics([0, 1, 1], [0.2, 0.4, 0.9], 0.5, costs=costs)["cost"]},
         multilabel_metrics([[1, 0], [0, 1]], [[0.9, 0.6], [0.2, 0.7]], ["fever", "dry cough"]),
         regression_metrics([[1, 2], [2, 4], [4, 1]], [[1, 2], [3, 3], [4, 2]], ["price", "No. 2"]),
         entity_metrics([[("drug", 0, 4)]], [[("drug", 0, 4)]], words=[[(0, 4)]]),

@@ -167,6 +167,20 @@ def test_pr_curves_hold_the_counts_at_each_threshold(tmp_path):
     assert event.step == 7
 
 
+def test_pr_curves_of_several_labels_a_row(tmp_path):
+    random = np.random.default_rng(0)
+    labels, probabilities = (random.random((200, 3)) < [0.2, 0.0, 0.7]).astype("int32"), random.random((200, 3))
+    board = TensorBoardLogger(tmp_path)
+    board.log_pr_curves(labels, probabilities, ["a", "absent", "信用"], 7)
+    board.close()
+    accumulator = read(tmp_path)
+    assert sorted(accumulator.PluginTagToContent(PR_CURVES)) == ["pr_curve/a/pr_curves", "pr_curve/信用/pr_curves"]
+    (event,) = accumulator.Tensors("pr_curve/信用/pr_curves")
+    chosen = probabilities[:, 2].astype("float32") >= 0.5
+    counts = [np.sum(chosen & (labels[:, 2] == 1)), np.sum(chosen & (labels[:, 2] == 0))]
+    np.testing.assert_array_equal(tf.make_ndarray(event.tensor_proto)[:2, 100], counts)
+
+
 def test_parts_of_the_data_have_curves_of_their_own(tmp_path):
     board = TensorBoardLogger(tmp_path)
     for group in ("validation", "test"):

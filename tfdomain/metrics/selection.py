@@ -15,7 +15,6 @@ from tfdomain.metrics.confusion import CONFUSION_SCORES
 from tfdomain.metrics.multilabel import MULTILABEL_SCORES
 from tfdomain.metrics.regression import REGRESSION_SCORES
 from tfdomain.metrics.retrieval import RETRIEVAL_SCORES, RETRIEVAL_SCORES_AT_K
-from tfdomain.metrics.thresholds import THRESHOLD_SCORES
 
 __all__ = ["SUMMARY_METRICS", "is_better", "metric_direction", "metric_value"]
 
@@ -24,7 +23,7 @@ SUMMARY_METRICS = tuple(
         (
             *CONFUSION_SCORES,
             *("roc_auc", "pr_auc", "weighted_roc_auc", "weighted_pr_auc", "log_loss", "loss"),
-            *(f"thresholded.{score}" for score in THRESHOLD_SCORES),
+            "cost",
             *MULTILABEL_SCORES,
             *REGRESSION_SCORES,
             *("entity_precision", "entity_recall", "entity_f1", "macro_entity_f1", "token_accuracy"),
@@ -35,7 +34,7 @@ SUMMARY_METRICS = tuple(
 )
 """The names that a run can choose by, of every task; `recall_at_10` and `per_label.fever.f1` are two more kinds."""
 
-_SMALLER_IS_BETTER = {"loss", "log_loss", "hamming_loss", "mse", "rmse", "mae", "cost", "false_positive_rate"}
+_SMALLER_IS_BETTER = {"loss", "log_loss", "hamming_loss", "mse", "rmse", "mae", "cost"}
 _AT_K = re.compile(rf"({'|'.join(RETRIEVAL_SCORES_AT_K)})_at_[1-9]\d*")
 _CLASS_SCORES = ("precision", "recall", "f1", "roc_auc", "pr_auc")
 _SECTIONS = {

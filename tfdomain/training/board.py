@@ -129,15 +129,16 @@ class TensorBoardLogger(keras.callbacks.Callback):
         the most examples are shown, and each curve's description says so.
 
         Args:
-            labels: int `[n]`, the true classes.
+            labels: int `[n]`, the true classes; or of several labels a row `[n, classes]` of 0 and 1.
             probabilities: float `[n, classes]`.
             label_names: The names of the classes.
             step: The global step.
             group: What the tags begin with: the part of the data, where several are judged.
         """
         labels = np.asarray(labels)
+        several = labels.ndim == 2
         probabilities = np.clip(np.asarray(probabilities, "float32"), 0, 1)
-        support = np.bincount(labels, minlength=len(label_names))
+        support = labels.astype("int64").sum(axis=0) if several else np.bincount(labels, minlength=len(label_names))
         occurring = np.flatnonzero(support)
         chosen = sorted(occurring[np.argsort(-support[occurring], kind="stable")][:MAX_PR_CURVES])
         note = ""
@@ -146,7 +147,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
         for index in chosen:
             curve = pr_curve_summary.pb(
                 f"{group}/{label_names[index]}",
-                labels=labels == index,
+                labels=labels[:, index] > 0 if several else labels == index,
                 predictions=probabilities[:, index],
                 display_name=label_names[index],
                 description=f"{note} {support[index]} examples of this class.".strip(),

@@ -32,12 +32,13 @@ def log_results(
     *,
     step: int,
 ) -> None:
-    """Logs the report of one part of the data and, of classes, the confusion matrix and precision-recall curves."""
+    """Logs the report of one part of the data, precision-recall curves, and of classes the confusion matrix."""
     board.log_text(f"{name}/report", f"```\n{report_text(metrics, title=name.capitalize())}\n```", step)
-    if "confusion_matrix" not in metrics or label_names is None:
+    if label_names is None or not metrics.keys() & {"confusion_matrix", "per_label"}:
         return
-    picture = confusion_matrix_png(np.asarray(metrics["confusion_matrix"]), label_names)
-    board.log_image(f"{name}/confusion_matrix", picture, step)
+    if "confusion_matrix" in metrics:
+        picture = confusion_matrix_png(np.asarray(metrics["confusion_matrix"]), label_names)
+        board.log_image(f"{name}/confusion_matrix", picture, step)
     board.log_pr_curves(truth, predictions, label_names, step, group=f"{name}_pr_curve")
 
 
