@@ -18,8 +18,12 @@ from tfdomain.models.folder import TASKS
 TEXTS = ["my car is lost", "we paid", "", "please help with the money for school !"]
 
 
-TABLE = {"amount": [10.0, 250.0, 30.5, 7.0], "purpose": ["car", "房", "", "car"], "day": ["2011-12-01", "", "x", "Dec-09"]}
-SPECS = [spec.to_json() for spec in learn_features(TABLE, {"amount": None, "purpose": None}, min_count=1)]
+TABLE = {
+    "amount": [10.0, 250.0, 30.5, 7.0],
+    "purpose": ["car", "房", "", "car"],
+    "day": ["2011-12-01", "", "x", "Dec-09"],
+}
+SPECS = [spec.to_json() for spec in learn_features(TABLE, ["amount", "purpose"], min_count=1)]
 SPECS.append(learn_features({"day": ["2011-01-01", "2011-02-03", ""]})[0].to_json())
 
 
@@ -43,6 +47,13 @@ class Row(NamedTuple):
     @property
     def fit_x(self):
         return self.x if self.train_x is None else self.train_x
+
+
+class Case(NamedTuple):
+    """A row and the task that it is of."""
+
+    task: str
+    row: Row
 
 
 def scores(outputs):
@@ -141,12 +152,10 @@ ROWS = {
         ),
     ],
 }
-CASES = [pytest.param(task, row, id=f"{task}-{place}") for task, rows in ROWS.items() for place, row in enumerate(rows)]
+CASES = [
+    pytest.param(Case(task, row), id=f"{task}-{place}") for task, rows in ROWS.items() for place, row in enumerate(rows)
+]
 FIT = {"epochs": 1, "batch_size": 2, "verbose": 0, "learning_rate": 0.01}
-
-
-def make(task, row, checkpoint, **more):
-    return TASKS[task].from_pretrained(checkpoint, **row.settings, **more)
 
 
 def assert_close(actual, expected, atol):
@@ -177,109 +186,182 @@ def as_dataset(x, labels):
     return tf.data.Dataset.from_tensor_slices(x if labels is None else (x, labels)).batch(2)
 
 
+def columns_of(x, model):
+    if isinstance(x, dict):
+        return x
+    return dict(zip(model.text_names, x, strict=False)) if isinstance(x, tuple) else {model.text_names[0]: x}
+
+
+class Worker:
+    """A Python process that runs one script after another: TensorFlow's start is paid for once."""
+
+    LOOP = """
+import json, sys, traceback
+for line in sys.stdin:
+    try:
+        error = exec(json.loads(line), {})
+    except BaseException:
+        error = traceback.format_exc()
+    print("done " + json.dumps(error), flush=True)
+"""
+
+    def __init__(self):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen([sys.executable, "-c", self.LOOP], **pipes)
+
+    def run(self, script):
+        self.process.stdin.write(json.dumps(script) + "\n")
+        self.process.stdin.flush()
+        reply = next(line for line in self.process.stdout if line.startswith("done "))
+        error = json.loads(reply.removeprefix("done "))
+        assert error is None, error
+
+
+@pytest.fixture(scope="module")
+def start_worker():
+    workers = []
+
+    def start():
+        workers.append(Worker())
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.process.kill()
+        worker.process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(start_worker):
+    """A process that has TensorFlow and its text ops, and nothing of ours."""
+    return start_worker()
+
+
+@pytest.fixture(scope="module")
+def two_replicas(start_worker):
+    """A process with two logical devices."""
+    worker = start_worker()
+    worker.run("""
+import tensorflow as tf
+devices = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(devices[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+""")
+    return worker
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def fresh(case, tiny_checkpoint):
+    """Gives an untrained model of the case."""
+    return lambda **more: TASKS[case.task].from_pretrained(tiny_checkpoint, **case.row.settings, **more)
+
+
+@pytest.fixture(scope="module")
+def trained(case, fresh):
+    model = fresh()
+    model.fit(case.row.fit_x, case.row.labels, seed=1, **FIT)
+    return model
+
+
 def test_every_task_has_a_row():
     assert set(ROWS) == set(TASKS)
 
 
-@pytest.mark.parametrize(("task", "row"), CASES)
-class TestContract:
-    def test_config_round_trip(self, task, row, tiny_checkpoint):
-        model = make(task, row, tiny_checkpoint)
-        config = json.loads(json.dumps(model.get_config()))
-        again = type(model).from_config(config)
-        assert json.loads(json.dumps(again.get_config())) == config
-        again.set_weights(model.get_weights())
-        assert_close(again.predict(row.x), model.predict(row.x), 0)
+def test_config_round_trip(case, trained):
+    config = json.loads(json.dumps(trained.get_config()))
+    again = type(trained).from_config(config)
+    assert json.loads(json.dumps(again.get_config())) == config
+    again.set_weights(trained.get_weights())
+    assert_close(again.predict(case.row.x), trained.predict(case.row.x), 0)
 
-    def test_save_and_load(self, task, row, tiny_checkpoint, tmp_path):
-        model = make(task, row, tiny_checkpoint)
-        model.fit(row.fit_x, row.labels, **FIT)
-        model.save(tmp_path / "model", origin="a test")
-        again = tfdomain.load(tmp_path / "model")
-        assert type(again) is type(model)
-        assert again.notes == {"origin": "a test"}
-        assert again.settings() == model.settings()
-        assert_close(again.predict(row.x), model.predict(row.x), 0)
 
-    def test_fit_is_a_function_of_the_seed(self, task, row, tiny_checkpoint):
-        runs = [make(task, row, tiny_checkpoint) for _ in range(3)]
-        before = runs[0].get_weights()
-        for model, seed in zip(runs, (1, 1, 2), strict=True):
-            model.fit(row.fit_x, row.labels, seed=seed, **FIT)
-        first, same, other = (model.get_weights() for model in runs)
-        assert_close(first, same, 0)
-        assert any(not np.array_equal(one, two) for one, two in zip(first, other, strict=True))
-        assert any(not np.array_equal(one, two) for one, two in zip(first, before, strict=True))
+def test_save_and_load(case, trained, tmp_path):
+    trained.save(tmp_path / "model", origin="a test")
+    again = tfdomain.load(tmp_path / "model")
+    assert type(again) is type(trained)
+    assert again.notes == {"origin": "a test"}
+    assert again.settings() == trained.settings()
+    assert_close(again.predict(case.row.x), trained.predict(case.row.x), 0)
 
-    def test_fit_takes_a_dataset(self, task, row, tiny_checkpoint):
-        encode = make(task, row, tiny_checkpoint).encode_labels
-        dataset = as_dataset(row.fit_x, None if row.labels is None else encode(row.labels))
-        model, other = (make(task, row, tiny_checkpoint) for _ in range(2))
-        model.fit(dataset, **FIT)
-        other.fit(dataset, **FIT)
-        # Texts in a list are grouped by length, and rounding differs with the batch that a text is in.
-        # Labels stand beside the texts because a pair alone would look like a text and its label.
-        assert_close(model.predict(as_dataset(row.x, [0] * 4)), other.predict(row.x), 1e-6)
-        if row.train_x is None:
-            alone, beside = model.evaluate(dataset), model.evaluate(row.x, row.labels)
-            assert alone[model.headline[0]] == pytest.approx(beside[model.headline[0]], abs=1e-6)
 
-    def test_answers_have_the_types_they_claim(self, task, row, tiny_checkpoint):
-        model = make(task, row, tiny_checkpoint)
-        answers = model.answers(model.predict(row.x))
-        assert len(answers) == 4
-        assert all(answer.keys() == model.answer_types().keys() for answer in answers)
-        assert json.loads(json.dumps(answers)) == answers
+def test_fit_is_a_function_of_the_seed(case, fresh, trained):
+    same, other = fresh(), fresh()
+    before = same.get_weights()
+    same.fit(case.row.fit_x, case.row.labels, seed=1, **FIT)
+    other.fit(case.row.fit_x, case.row.labels, seed=2, **FIT)
+    first = trained.get_weights()
+    assert_close(same.get_weights(), first, 0)
+    for different in (other.get_weights(), before):
+        assert any(not np.array_equal(one, two) for one, two in zip(first, different, strict=True))
 
-    def test_export_answers_as_predict(self, task, row, tiny_checkpoint, tmp_path):
-        model = make(task, row, tiny_checkpoint)
-        # Trained a little: fresh heads give the same to everything.
-        model.fit(row.fit_x, row.labels, **FIT)
-        folder = model.export(tmp_path / "served")
-        columns = {name: columns_of(row.x, model)[name] for name in model.column_specs()}
-        (tmp_path / "columns.json").write_text(json.dumps(columns))
-        # A server has TensorFlow and its text ops, and nothing of ours.
-        script = f"""
-import json, sys, numpy as np, tensorflow as tf, tensorflow_text
+
+def test_fit_takes_a_dataset(case, fresh):
+    row, model = case.row, fresh()
+    dataset = as_dataset(row.fit_x, None if row.labels is None else model.encode_labels(row.labels))
+    model.fit(dataset, **FIT)
+    # Texts in a list are grouped by length, and rounding differs with the batch that a text is in.
+    # Labels stand beside the texts because a pair alone would look like a text and its label.
+    assert_close(model.predict(as_dataset(row.x, [0] * 4)), model.predict(row.x), 1e-6)
+    if row.train_x is None:
+        alone, beside = model.evaluate(dataset), model.evaluate(row.x, row.labels)
+        assert alone[model.headline[0]] == pytest.approx(beside[model.headline[0]], abs=1e-6)
+
+
+def test_answers_have_the_types_they_claim(case, trained):
+    answers = trained.answers(trained.predict(case.row.x))
+    assert len(answers) == 4
+    assert all(answer.keys() == trained.answer_types().keys() for answer in answers)
+    assert json.loads(json.dumps(answers)) == answers
+
+
+def test_export_answers_as_predict(case, trained, server, tmp_path):
+    # A trained model: fresh heads give the same to everything.
+    folder = trained.export(tmp_path / "served")
+    columns = {name: columns_of(case.row.x, trained)[name] for name in trained.column_specs()}
+    server.run(f"""
+import sys, numpy as np, tensorflow as tf, tensorflow_text
 signature = tf.saved_model.load({str(folder)!r}).signatures["serving_default"]
-specs = signature.structured_input_signature[1]
-columns = json.load(open("columns.json"))
+specs, columns = signature.structured_input_signature[1], {columns!r}
 outputs = signature(**{{name: tf.constant(values, specs[name].dtype) for name, values in columns.items()}})
-np.savez("outputs.npz", **{{name: np.asarray(value.numpy().tolist()) for name, value in outputs.items()}})
+arrays = {{name: np.asarray(value.numpy().tolist()) for name, value in outputs.items()}}
+np.savez({str(tmp_path / "outputs.npz")!r}, **arrays)
 assert not [name for name in sys.modules if name.split(".")[0] in ("tfdomain", "keras_hub", "transformers")]
-"""
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert_close(row.served(dict(np.load(tmp_path / "outputs.npz"))), model.predict(row.x), 1e-5)
+""")
+    outputs = dict(np.load(tmp_path / "outputs.npz"))
+    assert_close(case.row.served(outputs), trained.predict(case.row.x), 1e-5)
 
-    @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-    def test_mixed_precision(self, task, row, tiny_checkpoint, policy):
-        full = make(task, row, tiny_checkpoint).predict(row.x)
-        keras.mixed_precision.set_global_policy(policy)
-        try:
-            model = make(task, row, tiny_checkpoint)
-            predictions = model.predict(row.x)
-            history = model.fit(row.fit_x, row.labels, **FIT)
-        finally:
-            keras.mixed_precision.set_global_policy("float32")
-        for half, whole in zip(arrays_in(predictions), arrays_in(full), strict=True):
-            assert half.dtype == np.float32
-            np.testing.assert_allclose(half, whole, atol=0.03)
-        assert np.isfinite(history.history["loss"]).all()
-        assert all(variable.dtype == "float32" for variable in model.trainable_variables)
 
-    def test_mirrored_strategy_gives_the_same_weights(self, task, row, tiny_checkpoint, tmp_path):
-        script = f"""
-import numpy as np, tensorflow as tf, tfdomain
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision(case, fresh, policy):
+    full = fresh().predict(case.row.x)
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        model = fresh()
+        predictions = model.predict(case.row.x)
+        history = model.fit(case.row.fit_x, case.row.labels, **FIT)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    for half, whole in zip(arrays_in(predictions), arrays_in(full), strict=True):
+        assert half.dtype == np.float32
+        np.testing.assert_allclose(half, whole, atol=0.03)
+    assert np.isfinite(history.history["loss"]).all()
+    assert all(variable.dtype == "float32" for variable in model.trainable_variables)
+
+
+def test_mirrored_strategy_gives_the_same_weights(case, two_replicas, tiny_checkpoint):
+    two_replicas.run(f"""
+import numpy as np, tensorflow as tf
 from tfdomain.models.folder import TASKS
-devices = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(devices[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-x, labels = {row.fit_x!r}, {row.labels!r}
+x, labels = {case.row.fit_x!r}, {case.row.labels!r}
 thrice = lambda part: {{name: each * 3 for name, each in part.items()}} if isinstance(part, dict) else part and part * 3
 x = tuple(thrice(part) for part in x) if isinstance(x, tuple) else thrice(x)
 
 def train():
-    model = TASKS[{task!r}].from_pretrained({str(tiny_checkpoint)!r}, dropout_rate=0.0, **{row.settings!r})
+    model = TASKS[{case.task!r}].from_pretrained({str(tiny_checkpoint)!r}, dropout_rate=0.0, **{case.row.settings!r})
     # 12 rows in batches of 5: the last batch of an epoch is uneven on two replicas.
     model.fit(x, thrice(labels), epochs=3, batch_size=5, optimizer="sgd", learning_rate=0.1, verbose=0)
     return model
@@ -289,12 +371,4 @@ with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
     together = train()
 for one, other in zip(together.get_weights(), alone.get_weights(), strict=True):
     np.testing.assert_allclose(one, other, atol=1e-5)
-"""
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr[-3000:]
-
-
-def columns_of(x, model):
-    if isinstance(x, dict):
-        return x
-    return dict(zip(model.text_names, x, strict=False)) if isinstance(x, tuple) else {model.text_names[0]: x}
+""")

@@ -215,12 +215,12 @@ class TextModel(keras.Model):
         """The answer of the exported `serving_default` signature to a token batch and its raw columns."""
         raise NotImplementedError
 
-    def remarks(self, x: Any, labels: np.ndarray) -> list[str]:
+    def remarks(self, x: Any, labels: np.ndarray | None) -> list[str]:
         """What a person should be told of training examples before a model learns them, a line each.
 
         Args:
             x: As for `fit`.
-            labels: What `encode_labels` gives.
+            labels: What `encode_labels` gives; None of a task without labels.
         """
         return []
 
