@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("name", ["classification", "confusion", "ranking", "selection", "streaming"])
+MODULES = ["answers", "classification", "confusion", "entities", "multilabel", "ranking", "regression", "retrieval"]
+MODULES += ["selection", "streaming", "thresholds", "weights"]
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_the_examples_in_the_docstrings_are_true(name):
     outcome = doctest.testmod(importlib.import_module(f"tfdomain.metrics.{name}"))
     assert outcome.attempted > 0 and outcome.failed == 0

@@ -83,7 +83,7 @@ def best_answers(outputs):
     return outputs | {"answer": answers, "context": np.array(CONTEXTS, object)}
 
 
-ENTITIES = [[("x", 0, 6), ("费用", 7, 14)], [("x", 0, 2)], [], [("x", 0, 11), ("费用", 12, 40)]]
+ENTITIES = [[("x", 0, 6), ("费用", 7, 14)], [("x", 0, 2)], [], [("x", 0, 11), ("费用", 12, 39)]]
 
 
 def entities(outputs):

@@ -299,7 +299,7 @@ class TokenClassifier(TextModel):
         label_ids([label for _, label in found], self.labels, where=lambda place: f"y[{found[place][0]}]")
         return annotations
 
-    def remarks(self, x: Any, labels: np.ndarray) -> list[str]:
+    def remarks(self, x: Any, labels: np.ndarray | None) -> list[str]:
         """How many entities begin or end inside a unit, or share one: they are learned otherwise than labelled."""
         num_widened = num_lost = 0
         for batch in self.batches(x, batch_size=256, labels=labels).epoch(0):
@@ -311,13 +311,11 @@ class TokenClassifier(TextModel):
             num_lost += int(tf.reduce_sum(tf.cast((entities[:, :, 1] > 0) & ~places.found, tf.int32)))
         remarks = []
         if num_widened:
-            entities_are = "1 entity begins or ends" if num_widened == 1 else f"{num_widened:,} entities begin or end"
-            them = "it" if num_widened == 1 else "them"
-            remarks.append(f"{entities_are} inside a word of the tokenizer: training widens {them} to it")
+            they = "1 entity begins or ends" if num_widened == 1 else f"{num_widened:,} entities begin or end"
+            remarks.append(f"{they} inside a word of the tokenizer: training takes the whole word")
         if num_lost:
-            entities_are = "1 entity has" if num_lost == 1 else f"{num_lost:,} entities have"
-            them = "it" if num_lost == 1 else "them"
-            remarks.append(f"{entities_are} no word of the tokenizer for {them} alone: training leaves {them} out")
+            they = "1 entity has" if num_lost == 1 else f"{num_lost:,} entities have"
+            remarks.append(f"{they} no word of the tokenizer that is no other entity's: training leaves out such")
         return remarks
 
     # What comes out.
