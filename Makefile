@@ -41,10 +41,10 @@ demo: checkpoint
 
 # Two processes, a file's tests in one of them: most of the time is TensorFlow's start and its tracing.
 test: install
-	$(BIN)/pytest -m "not real" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not real and not thorough" -n 2 --dist loadfile
 
 test-all: checkpoint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .
