@@ -119,15 +119,13 @@ def test_windows_see_the_question_and_every_character(trained):
 
 def test_signature_equals_predict_on_random_pairs(trained, tmp_path):
     questions, contexts = random_pairs(200)
-    model = trained
-    model.answer_threshold, kept = None, model.answer_threshold
-    model._predict_function = None
+    trained.answer_threshold = None
     try:
-        predicted = model.predict((questions, contexts))
-        signature = tf.saved_model.load(str(model.export(tmp_path))).signatures["serving_default"]
+        predicted = trained.predict((questions, contexts))
+        signature = tf.saved_model.load(str(trained.export(tmp_path))).signatures["serving_default"]
         served = signature(question=tf.constant(questions), context=tf.constant(contexts))
     finally:
-        model.answer_threshold, model._predict_function = kept, None
+        trained.answer_threshold = 0.0
     assert [answer.decode() for answer in served["answer"].numpy()] == predicted["answer"].tolist()
     for name in ("start", "end"):
         np.testing.assert_array_equal(served[name], predicted[name])
@@ -159,11 +157,18 @@ def test_answers_are_whole_words_of_at_most_so_many_tokens(small_checkpoint, par
 
 def test_threshold_decides_what_is_no_answer(parts):
     x = (QUESTIONS[:2], CONTEXTS[1:3])
-    always, never = (SpanExtractor(*parts, answer_threshold=threshold) for threshold in (None, 1e6))
-    assert all(always.predict(x)["answer"])
-    assert not any(never.predict(x)["answer"])
-    np.testing.assert_allclose(always.predict(x)["score"], never.predict(x)["score"], atol=1e-6)
-    assert never.measure(never.encode_labels([[], []]), never.predict(x))["no_answer_accuracy"] == 1
+    model = SpanExtractor(*parts, answer_threshold=None)
+    always = model.predict(x)
+    model.answer_threshold = 1e6
+    never = model.predict(x)
+    assert all(always["answer"])
+    assert not any(never["answer"])
+    np.testing.assert_array_equal(always["score"], never["score"])
+    assert model.measure(model.encode_labels([[], []]), never)["no_answer_accuracy"] == 1
+    # Between the odds of the two rows it parts them.
+    margins = np.log(always["score"] / always["no_answer_score"])
+    model.answer_threshold = float(margins.mean())
+    assert [bool(answer) for answer in model.predict(x)["answer"]] == (margins >= margins.mean()).tolist()
 
 
 def test_folder_is_what_transformers_calls_question_answering(trained, tmp_path):

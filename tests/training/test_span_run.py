@@ -66,12 +66,18 @@ def test_metrics_and_model(run):
     assert model.settings() == {"max_length": 24, "overlap": 4, "max_answer_tokens": 5, "answer_threshold": 0.0}
 
 
+def command(*arguments):
+    with pytest.raises(SystemExit) as end:
+        main([str(one) for one in arguments])
+    assert end.value.code == 0
+
+
 def test_evaluate_and_predict(run, capsys):
-    main(["evaluate", str(run), "--data", str(run.parent / "test.json"), "--json"])
+    command("evaluate", run, "--data", run.parent / "test.json", "--json")
     assert json.loads(capsys.readouterr().out) == json.loads((run / "metrics.json").read_text())["test"]
     source = [{"question": "what ?", "context": CONTEXTS[2], "answer": "a note"}, {"question": "", "context": ""}]
     (run.parent / "ask.jsonl").write_text("".join(json.dumps(row) + "\n" for row in source))
-    main(["predict", str(run), "--input", str(run.parent / "ask.jsonl"), "--output", str(run.parent / "told.jsonl")])
+    command("predict", run, "--input", run.parent / "ask.jsonl", "--output", run.parent / "told.jsonl")
     told = [json.loads(line) for line in (run.parent / "told.jsonl").read_text(encoding="utf-8").splitlines()]
     assert told[0]["source_answer"] == "a note"
     assert told[0]["answer"] == CONTEXTS[2][told[0]["start"] : told[0]["end"]]

@@ -125,6 +125,16 @@ class SpanExtractor(TextModel):
         )
         self.build_head()
 
+    @property
+    def answer_threshold(self) -> float | None:
+        """The log-odds of the best answer against none from which on it is given; None: always."""
+        return self._answer_threshold
+
+    @answer_threshold.setter
+    def answer_threshold(self, threshold: float | None) -> None:
+        # It is a constant of the compiled function.
+        self._answer_threshold, self._predict_function = threshold, None
+
     def prepare(self, columns):
         """The tokens of questions and contexts with their `offsets`, and the `context` itself."""
         # Broken UTF-8 becomes what the tokenizer takes it for: characters are counted the same then.
