@@ -34,6 +34,13 @@ def folder(model, items, tmp_path_factory):
     return folder
 
 
+def tfdomain_with(arguments):
+    """Runs a command that succeeds."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert not caught.value.code
+
+
 def refusal(call) -> str:
     with pytest.raises(InputError) as caught:
         call()
@@ -101,14 +108,18 @@ def test_items_must_have_texts_and_ids_of_their_own(model, tmp_path):
 def test_command_line(model, items, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model.save("model")
-    main(["retrieve", "index", "model", "--items", str(items), "--text", "title", "--id", "key", "--to", "index"])
+    tfdomain_with(
+        ["retrieve", "index", "model", "--items", str(items), "--text", "title", "--id", "key", "--to", "index"]
+    )
     assert "4 items indexed in index (exact)" in capsys.readouterr().out
-    main(["retrieve", "search", "index", "--model", "model", "--query", "we paid", "--top", "2"])
+    tfdomain_with(["retrieve", "search", "index", "--model", "model", "--query", "we paid", "--top", "2"])
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == ["1", "1.0000", "x2", "we paid"]
     assert len(lines) == 2
     (tmp_path / "q.csv").write_text("text\nwe paid\n", encoding="utf-8")
-    main(["retrieve", "search", "index", "--model", "model", "--input", "q.csv", "--output", "a.jsonl", "--top", "1"])
+    tfdomain_with(
+        ["retrieve", "search", "index", "--model", "model", "--input", "q.csv", "--output", "a.jsonl", "--top", "1"]
+    )
     assert "1 rows written to a.jsonl" in capsys.readouterr().out
     assert json.loads((tmp_path / "a.jsonl").read_text())["results"][0]["id"] == "x2"
     for wrong in (["--query", "a", "--input", "q.csv"], [], ["--input", "q.csv"]):
