@@ -68,8 +68,8 @@ def embedding(outputs):
     return outputs["embedding"]
 
 
-# Two rows have one positive, and two one anchor.
-PAIRS = {"anchor": [*TEXTS[:3], TEXTS[0]], "positive": ["lost car", "paid", "paid", "need help 银行😀"]}
+# Two rows have one positive: in a batch of their own they have nothing to learn.
+PAIRS = {"anchor": TEXTS, "positive": ["lost car", "paid", "paid", "need help 银行😀"]}
 TRIPLETS = {**PAIRS, "negative": ["school", "my car", "", "paid"]}
 
 
