@@ -42,7 +42,14 @@ class PooledHead(Head):
             one; `mean`: the mean of the tokens that are no padding.
         fusion: How a text's vector and a table's become one, where there are features: `gated` weighs
             them in each dimension, `concatenation` leaves that to the head.
+        windows: How the vectors of the windows that a long text is read in become one; None: there are no windows,
+            and `max_length` is at most the encoder's positions.
+        window_length: Tokens of a window; None: 128, or the encoder's positions or `max_length` where they are fewer.
+        overlap: Tokens that a window repeats of the one before; None: a quarter of a window's content.
     """
 
     pooling: Literal["cls", "mean"] = "cls"
     fusion: Literal["gated", "concatenation"] = "gated"
+    windows: Literal["mean", "max", "attention"] | None = None
+    window_length: Annotated[int, Field(ge=3, strict=True)] | None = None
+    overlap: Annotated[int, Field(ge=0, strict=True)] | None = None

@@ -16,7 +16,11 @@ from tfdomain.models.base import TextModel
 from tfdomain.models.feature_reader import FeatureReader
 from tfdomain.models.features import FeatureEncoder
 from tfdomain.models.fusion import FUSIONS, Concatenation, GatedFusion
+from tfdomain.models.inputs import num_texts
+from tfdomain.models.long_texts import WindowPooling, choose_lengths, encode_in_parts, refuse_pairs
 from tfdomain.models.pooling import POOLINGS, pool
+from tfdomain.models.windows import cut_windows
+from tfdomain.optimization.loop import EpochSource
 from tfdomain.pipeline.batches import TOKEN_KEYS
 
 __all__ = ["PooledModel"]
@@ -36,8 +40,13 @@ class PooledModel(TextModel):
         tokenizer: Turns text into tokens.
         num_outputs: Outputs of the dense layer.
         pooling: `cls` (the checkpoint's pooler where it has one) or `mean`.
-        max_length: Tokens that a text (or pair) is cut to; None: 128, or the encoder's positions.
+        max_length: Tokens that a text (or pair) is cut to; None: 128, or the encoder's positions. With `windows`
+            it may exceed these; None: eight windows' length.
         pairs: Whether it reads pairs of texts; `fit` on pairs sets it.
+        windows: `mean`, `max` or `attention`: texts that are longer than `window_length` are encoded in windows,
+            whose vectors become one so; None: a text is encoded whole.
+        window_length: Tokens of a window; None: 128, or the encoder's positions or `max_length` where they are fewer.
+        overlap: Tokens that a window repeats of the one before; None: a quarter of a window's content.
         features: What was learned of each column that it reads beside the text
             (`tfdomain.learn_features`), as specs or as their JSON values.
         fusion: `gated` or `concatenation`; see `tfdomain.models.fusion`.
@@ -57,14 +66,33 @@ class PooledModel(TextModel):
         pooling: str = "cls",
         max_length: int | None = None,
         pairs: bool = False,
+        windows: str | None = None,
+        window_length: int | None = None,
+        overlap: int | None = None,
         features: Sequence[FeatureSpec | Mapping[str, Any]] = (),
         fusion: str = "gated",
         table_only: bool = False,
         seed: int = 0,
         **kwargs: Any,
     ):
+        max_length, window_length = choose_lengths(
+            windows,
+            max_length=max_length,
+            window_length=window_length,
+            overlap=overlap,
+            num_positions=encoder.config.max_position_embeddings,
+            pairs=pairs,
+        )
         # Keras would cast the table to half precision: its layers compute in float32.
-        super().__init__(encoder, tokenizer, max_length=max_length, pairs=pairs, autocast=False, **kwargs)
+        super().__init__(
+            encoder, tokenizer, max_length=window_length or max_length, pairs=pairs, autocast=False, **kwargs
+        )
+        if windows is not None and max_length is not None:
+            # What the encoder is given at a time has to fit it, but not the text.
+            self.max_length = max_length
+            self._continues = np.array([len(token) > 2 and token.startswith("##") for token in tokenizer.vocabulary])
+        self.windows, self.window_length, self.overlap = windows, window_length, overlap
+        self.window_pooling = WindowPooling(windows, name="window_pooling") if windows and not table_only else None
         if pooling not in POOLINGS:
             raise InputError(f"pooling is {pooling!r}", mend=f"choose {' or '.join(POOLINGS)}")
         self.pooling = pooling
@@ -111,13 +139,22 @@ class PooledModel(TextModel):
         """The vectors of a token batch that the head judges, `[batch, width]`."""
         text = None
         if not self.table_only:
-            hidden = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
-            text = pool(self.encoder, hidden, inputs["padding_mask"], self.pooling)
+            text = self._read_text(inputs, training, dropout_seed)
             text = self.dropout(text, training=training, seed=dropout_seed)
         if self.feature_encoder is None or self.fusion is None:
             return text
         table = self.feature_encoder.encode(inputs)
         return self.fusion(table, text, training=training, dropout_seed=dropout_seed)
+
+    def training_batches(self, x: Any, labels: np.ndarray | None, **more: Any) -> EpochSource:
+        """The batches that `fit` trains on.
+
+        Raises:
+            InputError: As for every model, or there are windows and `x` holds pairs.
+        """
+        if self.windows is not None and num_texts(x, self.training_names) == 2:
+            refuse_pairs()
+        return super().training_batches(x, labels, **more)
 
     # The table.
 
@@ -166,8 +203,9 @@ class PooledModel(TextModel):
             "fusion": self.fusion_name,
             "table_only": self.table_only,
         }
+        windows = {"windows": self.windows, "window_length": self.window_length, "overlap": self.overlap}
         own = {"pooling": self.pooling, "max_length": self.max_length, "pairs": self.pairs}
-        return own | (table if self.features else {})
+        return own | (windows if self.windows else {}) | (table if self.features else {})
 
     def transformers_form(self) -> dict[str, Any] | None:
         """The head as transformers knows it: architecture, config and tensors; None where it has no such."""
@@ -175,24 +213,53 @@ class PooledModel(TextModel):
 
     def classification_form(self, config: dict[str, Any]) -> dict[str, Any] | None:
         """The head as a `BertForSequenceClassification` with `config`; None where it is no such."""
-        if self.pooling != "cls" or not self.encoder.has_pooler or self.features:
+        if self.pooling != "cls" or not self.encoder.has_pooler or self.windows or self.features:
             return None
         tensors = {"classifier.weight": self.head.kernel.numpy().T, "classifier.bias": self.head.bias.numpy()}
         return {"architecture": "BertForSequenceClassification", "config": config, "tensors": tensors}
 
     def head_tensors(self) -> dict[str, np.ndarray]:
         """The weights of all that is no encoder, under our own names."""
-        table = {name: weight.numpy() for name, weight in self._table_weights().items()}
-        return {"head.kernel": self.head.kernel.numpy(), "head.bias": self.head.bias.numpy()} | table
+        others = {name: weight.numpy() for name, weight in self._weights_below_head().items()}
+        return {"head.kernel": self.head.kernel.numpy(), "head.bias": self.head.bias.numpy()} | others
 
     def set_head_tensors(self, tensors: dict[str, np.ndarray]) -> None:
         """Sets these weights, under our own names or those of transformers."""
-        for name, weight in self._table_weights().items():
+        for name, weight in self._weights_below_head().items():
             weight.assign(tensors[name])
         if "head.kernel" in tensors:
             self.head.set_weights([tensors["head.kernel"], tensors["head.bias"]])
         else:
             self.head.set_weights([tensors["classifier.weight"].T, tensors["classifier.bias"]])
+
+    def _read_text(self, inputs, training, dropout_seed):
+        """The vector of each text, `[batch, hidden]`."""
+
+        def encode(batch):
+            hidden = self.encoder(batch, training=training, dropout_seed=dropout_seed)
+            return pool(self.encoder, hidden, batch["padding_mask"], self.pooling)
+
+        if self.window_pooling is None:
+            return encode(inputs)
+        windows = cut_windows(
+            inputs,
+            self._continues,
+            width=self.window_length,
+            overlap=self.overlap,
+            pad_token_id=self.tokenizer.pad_id,
+        )
+        if training:
+            # At once: the masks of dropout are a function of the seed and the place in the batch.
+            vectors = encode(windows.inputs())
+        else:
+            size, dtype = self.encoder.config.hidden_size, self.encoder.compute_dtype
+            vectors = encode_in_parts(encode, windows.inputs(), size=size, dtype=dtype)
+        return self.window_pooling(vectors, windows.row_of_window, tf.shape(inputs["token_ids"])[0])
+
+    def _weights_below_head(self) -> dict[str, keras.Variable]:
+        """The weights that are neither the encoder's nor the head's, by the names that a folder has for them."""
+        pooling = {} if self.window_pooling is None else {weight.name: weight for weight in self.window_pooling.weights}
+        return {f"windows.{name}": weight for name, weight in pooling.items()} | self._table_weights()
 
     def _add_table(self, specs: Sequence[FeatureSpec], seed: int) -> None:
         self.feature_encoder: FeatureEncoder | None = None
