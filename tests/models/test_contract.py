@@ -101,6 +101,12 @@ ROWS = {
     "classification": [
         Row({"labels": ["default", "repaid"]}, ["default", "repaid", "repaid", "default"], scores),
         Row({"labels": ["a", "b", "c"], "pooling": "mean", "max_length": 16}, ["a", "b", "c", "a"], scores),
+        Row(
+            {"labels": ["a", "b"], "windows": "attention", "max_length": 40, "window_length": 8},
+            ["a", "b", "b", "a"],
+            scores,
+            ["please help with the money for school ! " * 5, "银行😀 paid", "", "my car is lost"],
+        ),
         Row({"labels": ["a", "b"], "features": SPECS}, ["a", "b", "b", "a"], scores, {"text": TEXTS, **TABLE}),
         Row({"labels": ["a", "b"], "features": SPECS, "table_only": True}, ["a", "b", "b", "a"], scores, TABLE),
         Row(

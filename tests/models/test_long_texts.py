@@ -100,10 +100,8 @@ def test_the_end_of_a_long_text_is_learned(new_classifier):
     random = np.random.default_rng(0)
     bodies = [random_text(random, random.integers(64, 90)) for _ in range(48)]
     labels = ["default", "repaid"] * 24
-    texts = [
-        f"{body} {'lost ' * 5 if label == 'default' else 'paid ' * 5}"
-        for body, label in zip(bodies, labels, strict=True)
-    ]
+    endings = {"default": " lost" * 5, "repaid": " paid" * 5}
+    texts = [body + endings[label] for body, label in zip(bodies, labels, strict=True)]
     model = new_classifier(max_length=100, window_length=32, windows="attention", pooling="mean")
     model.fit(texts[:32], labels[:32], epochs=12, batch_size=8, learning_rate=0.01, verbose=0)
     assert model.evaluate(texts[32:], labels[32:])["accuracy"] >= 0.9
