@@ -208,7 +208,7 @@ def test_settings_that_cannot_be_are_refused(new_tagger, settings, message):
         (
             (TEXTS, SPANS),
             {"class_weights": "balanced"},
-            r"^fit: class_weights is given, which means nothing",
+            r"class_weights is given, which means nothing to tagging",
         ),
         ((TEXTS, SPANS), {"validation_data": (TEXTS, SPANS[:1])}, r"^y: 1 for 4 texts"),
         (({"token_ids": [[1]], "padding_mask": [[1]]}, SPANS[:1]), {}, r"^x: "),
