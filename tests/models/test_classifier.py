@@ -131,7 +131,7 @@ def test_numbers_are_names_where_classes_are_named_by_numbers(new_classifier):
     [
         ({"labels": ["a"]}, "give at least two, each once"),
         ({"labels": ["a", "a"]}, "give at least two, each once"),
-        ({"labels": ["a", "b\nc"]}, r"^labels: the label 'b\\nc' holds a line break; rename it"),
+        ({"labels": ["a", "b\nc"]}, r"^labels: the label 'b\\nc' is empty or holds a line break; rename it"),
         ({"pooling": "max"}, "pooling is 'max'; choose cls or mean"),
         ({"max_length": 2}, "max_length is 2; choose 3 to 64"),
         ({"max_length": 65}, "max_length is 65; choose 3 to 64"),

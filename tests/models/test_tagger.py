@@ -178,7 +178,7 @@ def test_entities_that_cut_words_are_told(new_tagger):
     [
         ({"labels": []}, "give at least one, each once"),
         ({"labels": ["x", "x"]}, "give at least one, each once"),
-        ({"labels": ["a\nb"]}, r"^labels: the label 'a\\nb' holds a line break"),
+        ({"labels": ["a\nb"]}, r"^labels: the label 'a\\nb' is empty or holds a line break"),
         ({"decoder": "viterbi"}, "decoder is 'viterbi'; choose softmax or crf"),
         ({"scheme": "iob1"}, "the tag scheme is 'iob1'; choose bio or bioes"),
         ({"label_pieces": "last"}, "label_pieces is 'last'; choose first or all"),

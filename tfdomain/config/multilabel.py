@@ -2,16 +2,15 @@
 
 from typing import Annotated, Literal
 
-import pydantic
 from pydantic import Field
 
-from tfdomain.config.sections import TextData
+from tfdomain.config.label_columns import LabelColumnsData
 from tfdomain.config.thresholds import ThresholdExperiment, ThresholdHead
 
 __all__ = ["MultiLabelData", "MultiLabelExperiment", "MultiLabelHead"]
 
 
-class MultiLabelData(TextData):
+class MultiLabelData(LabelColumnsData):
     """Rows with any number of labels each, also none.
 
     Attributes:
@@ -22,18 +21,6 @@ class MultiLabelData(TextData):
 
     label: str | Annotated[list[str], Field(min_length=1)] = "labels"
     delimiter: Annotated[str, Field(min_length=1)] = "|"
-
-    @property
-    def label_columns(self) -> list[str]:
-        """The columns that hold labels."""
-        return [self.label] if isinstance(self.label, str) else list(self.label)
-
-    @pydantic.field_validator("label")
-    @classmethod
-    def _each_once(cls, label):
-        if isinstance(label, list) and len(set(label)) < len(label):
-            raise ValueError(f"a column is named twice: {label}")
-        return label
 
 
 class MultiLabelHead(ThresholdHead):

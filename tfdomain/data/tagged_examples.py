@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfdomain.data.examples import Encoded, Reading
-from tfdomain.data.faults import Fault
+from tfdomain.data.file_examples import FileExamples
 from tfdomain.data.labels import alike, label_ids
 from tfdomain.data.tag_schemes import Entity
 from tfdomain.data.tagging import TaggedRows, read_tagged
@@ -42,15 +42,14 @@ def entity_array(entities: Sequence[Sequence[Entity]], labels: Sequence[str]) ->
     return array
 
 
-class TaggedExamples:
+class TaggedExamples(FileExamples):
     """Texts with labelled spans.
 
     Args:
         rows: What was read.
     """
 
-    def __init__(self, rows: TaggedRows):
-        self.rows = rows
+    rows: TaggedRows
 
     @classmethod
     def read(cls, files: Sequence[Path], data: Any, reading: Reading) -> Self:
@@ -74,42 +73,10 @@ class TaggedExamples:
         )
         return cls(rows)
 
-    def __len__(self) -> int:
-        return self.rows.num_rows
-
     @property
     def inputs(self) -> pa.ChunkedArray:
         """The texts."""
         return self.rows.texts
-
-    @property
-    def files(self) -> list[Path]:
-        """The files, in order."""
-        return self.rows.files
-
-    @property
-    def file_hashes(self) -> list[str]:
-        """The SHA-256 of each file."""
-        return self.rows.file_hashes
-
-    @property
-    def fingerprint(self) -> str:
-        """Equal for equal texts, entities and words."""
-        return self.rows.fingerprint
-
-    @property
-    def skipped(self) -> list[Fault]:
-        """The first rows that were left out."""
-        return self.rows.skipped
-
-    @property
-    def num_skipped(self) -> int:
-        """How many rows were left out."""
-        return self.rows.num_skipped
-
-    def where(self, row: int) -> str:
-        """A row's place, for messages."""
-        return self.rows.where(row)
 
     def learn(self) -> dict[str, Any]:
         """The entity types as `labels`, and what stands between words as `joiner`.
@@ -128,10 +95,6 @@ class TaggedExamples:
             for one, other in alike(self.rows.labels)
         ]
         return self.rows.notes() + doubtful
-
-    def strata(self) -> Any | None:
-        """None: a text has no one label."""
-        return None
 
     def encode(self, head: Mapping[str, Any], reading: Reading) -> Encoded:
         """The entities as `entity_array` gives them, and as a list of `Annotation`.

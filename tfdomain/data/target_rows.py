@@ -19,7 +19,7 @@ class TargetRows(TextRows):
     @staticmethod
     def columns(data: Any) -> dict[str, Any]:
         """The target columns; what is no number in them is told by `encode`."""
-        return {"extra": data.target_columns}
+        return {"extra": data.label_columns}
 
     def learn(self) -> dict[str, Any]:
         """The `targets`' names, their `means` and `deviations`, and whether the rows hold `pairs`.
@@ -30,7 +30,7 @@ class TargetRows(TextRows):
         targets = self._targets("skip")
         if not targets.sound.any():
             self._targets("refuse")
-        names = self.data.target_columns
+        names = self.data.label_columns
         return super().learn() | {"targets": names} | target_scale(targets.values[targets.sound], names)
 
     def encode(self, head: Mapping[str, Any], reading: Reading) -> Encoded:
@@ -40,7 +40,7 @@ class TargetRows(TextRows):
             InputError: A target is missing or no finite number, and such rows are not to be skipped or no
                 row is left; or there are not as many columns as `head["targets"]`.
         """
-        columns, names = self.data.target_columns, head["targets"]
+        columns, names = self.data.label_columns, head["targets"]
         if len(columns) != len(names):
             problem = f"names {len(columns)} columns for the targets {', '.join(names)}"
             raise InputError(problem, where="data.label", mend="name one column for each, in their order")
@@ -53,6 +53,6 @@ class TargetRows(TextRows):
         return Encoded(targets.values, targets.values, np.flatnonzero(targets.sound))
 
     def _targets(self, on_bad: Literal["refuse", "skip"], skip_mend: str | None = None) -> TargetValues:
-        names = self.data.target_columns
+        names = self.data.label_columns
         columns = [self.rows.table.column(name) for name in names]
         return target_values(columns, names, where=self.rows.where, on_bad=on_bad, skip_mend=skip_mend)

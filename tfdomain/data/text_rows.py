@@ -8,8 +8,8 @@ from typing import Any, Self
 import pyarrow as pa
 
 from tfdomain.data.examples import Reading
-from tfdomain.data.faults import Fault
 from tfdomain.data.features import FeatureKind, FeatureSpec, feature_arrays, guess_kind, learn_features
+from tfdomain.data.file_examples import FileExamples
 from tfdomain.data.rows import Rows, read_rows
 
 __all__ = ["TextRows"]
@@ -18,7 +18,7 @@ TEXT_NAMES = ("text", "text_pair")
 """What models call the texts of a row."""
 
 
-class TextRows:
+class TextRows(FileExamples):
     """Rows with one or two texts, features, or both; a task adds what their labels are.
 
     Args:
@@ -28,7 +28,8 @@ class TextRows:
     """
 
     def __init__(self, rows: Rows, data: Any, like: "TextRows | None" = None):
-        self.rows, self.data, self._like = rows, data, like
+        super().__init__(rows)
+        self.data, self._like = data, like
 
     @classmethod
     def read(cls, files: Sequence[Path], data: Any, reading: Reading) -> Self:
@@ -52,44 +53,12 @@ class TextRows:
         """The columns beside the texts, as `read_rows` takes them: `label`, `extra`."""
         return {}
 
-    def __len__(self) -> int:
-        return self.rows.num_rows
-
     @property
     def inputs(self) -> Any:
         """The texts: an Arrow column, or a tuple of two. With features columns by name, as a model calls them."""
         if self.kinds:
             return dict(zip(TEXT_NAMES, self.rows.texts, strict=False)) | self._features
         return self.rows.texts[0] if len(self.rows.texts) == 1 else tuple(self.rows.texts)
-
-    @property
-    def files(self) -> list[Path]:
-        """The files, in order."""
-        return self.rows.files
-
-    @property
-    def file_hashes(self) -> list[str]:
-        """The SHA-256 of each file."""
-        return self.rows.file_hashes
-
-    @property
-    def fingerprint(self) -> str:
-        """Equal for equal rows."""
-        return self.rows.fingerprint
-
-    @property
-    def skipped(self) -> list[Fault]:
-        """The first rows that were left out."""
-        return self.rows.skipped
-
-    @property
-    def num_skipped(self) -> int:
-        """How many rows were left out."""
-        return self.rows.num_skipped
-
-    def where(self, row: int) -> str:
-        """A row's place, for messages."""
-        return self.rows.where(row)
 
     def learn(self) -> dict[str, Any]:
         """Whether the rows hold pairs of texts, and what there is to know of their features."""
@@ -115,11 +84,3 @@ class TextRows:
     @property
     def _table(self) -> Mapping[str, pa.ChunkedArray]:
         return {name: self.rows.table.column(name) for name in self.data.feature_kinds}
-
-    def remarks(self) -> list[str]:
-        """Nothing, unless a task has something to tell."""
-        return []
-
-    def strata(self) -> Any | None:
-        """No label to stratify by, unless a task has one."""
-        return None

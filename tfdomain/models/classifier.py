@@ -16,6 +16,7 @@ from tfdomain.errors import InputError
 from tfdomain.metrics.classification import classification_metrics
 from tfdomain.metrics.thresholds import Threshold, choose_threshold, thresholded_metrics
 from tfdomain.models.datasets import are_numbers
+from tfdomain.models.label_names import checked_names
 from tfdomain.models.thresholded import ThresholdedModel, check_threshold
 
 __all__ = ["TextClassifier"]
@@ -57,13 +58,7 @@ class TextClassifier(ThresholdedModel):
         positive: str | None = None,
         **kwargs: Any,
     ):
-        names = [str(label) for label in labels]
-        if len(names) < 2 or len(set(names)) < len(names):
-            raise InputError(f"labels are {names}", mend="give at least two, each once")
-        broken = [name for name in names if "\n" in name]
-        if broken:
-            problem = f"the label {broken[0]!r} holds a line break"
-            raise InputError(problem, where="labels", mend="rename it: labels.txt has a line for each label")
+        names = checked_names(labels, least=2)
         if len(names) > 2 and any(each is not None for each in (threshold, threshold_by, positive)):
             problem = f"a threshold divides two labels, and there are {len(names)}"
             raise InputError(problem, where="model", mend="leave threshold and positive out, or use task: multilabel")

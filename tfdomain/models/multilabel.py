@@ -15,6 +15,7 @@ from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.metrics.multilabel import multilabel_metrics
 from tfdomain.metrics.thresholds import Threshold, choose_thresholds, thresholded_metrics
+from tfdomain.models.label_names import checked_names
 from tfdomain.models.thresholded import ThresholdedModel, check_threshold
 
 __all__ = ["MultiLabelClassifier"]
@@ -52,13 +53,7 @@ class MultiLabelClassifier(ThresholdedModel):
         threshold: float | Mapping[str, float] | None = None,
         **kwargs: Any,
     ):
-        names = [str(label) for label in labels]
-        if not names or len(set(names)) < len(names):
-            raise InputError(f"labels are {names}", mend="give at least one, each once")
-        broken = [name for name in names if not name or "\n" in name]
-        if broken:
-            problem = f"the label {broken[0]!r} is empty or holds a line break"
-            raise InputError(problem, where="labels", mend="rename it: labels.txt has a line for each label")
+        names = checked_names(labels, least=1)
         if isinstance(threshold, Mapping):
             if set(threshold) != set(names):
                 problem = f"threshold is of {sorted(threshold)}, and the labels are {names}"

@@ -21,6 +21,7 @@ from tfdomain.models.batches import batches_of
 from tfdomain.models.character_ends import extend_to_characters
 from tfdomain.models.crf import LinearChainCRF
 from tfdomain.models.inputs import holds_tokens
+from tfdomain.models.label_names import checked_names
 from tfdomain.models.tag_moves import tag_names
 from tfdomain.models.tag_spans import find_spans, mean_confidences, pad_spans
 from tfdomain.models.tagged_inputs import annotations_of, tagged_texts
@@ -89,12 +90,8 @@ class TokenClassifier(TextModel):
         for name, value, choices in (("decoder", decoder, DECODERS), ("label_pieces", label_pieces, LABEL_PIECES)):
             if value not in choices:
                 raise InputError(f"{name} is {value!r}", mend=f"choose {' or '.join(choices)}")
-        names = [str(label) for label in labels]
+        names = checked_names(labels, least=1)
         tags = tag_names(names, scheme)
-        broken = [name for name in names if "\n" in name]
-        if broken:
-            problem = f"the label {broken[0]!r} holds a line break"
-            raise InputError(problem, where="labels", mend="rename it: labels.txt has a line for each label")
         super().__init__(encoder, tokenizer, max_length=max_length, **kwargs)
         self.labels, self.tags = names, tags
         self.decoder, self.scheme, self.label_pieces, self.joiner = decoder, scheme, label_pieces, joiner
