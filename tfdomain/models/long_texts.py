@@ -7,13 +7,13 @@ import keras
 import tensorflow as tf
 
 from tfdomain.errors import InputError
+from tfdomain.models.base import DEFAULT_MAX_LENGTH
 from tfdomain.models.windows import WINDOW_POOLINGS, pool_windows
 
 __all__ = ["WINDOWS", "WindowPooling", "choose_lengths", "encode_in_parts", "refuse_pairs"]
 
 WINDOWS = (*WINDOW_POOLINGS, "attention")
 """The ways from the vectors of a text's windows to one."""
-DEFAULT_WINDOW_LENGTH = 128
 DEFAULT_NUM_WINDOWS = 8
 # A text of 5,000 Chinese characters in each of 64 rows would otherwise take all memory at once.
 TOKENS_AT_ONCE = 1 << 15
@@ -85,19 +85,19 @@ def choose_lengths(
     overlap: int | None,
     num_positions: int,
     pairs: bool = False,
-) -> tuple[int | None, int | None]:
+) -> tuple[int, int]:
     """The lengths that a model of whole texts (`windows` is None) or of windows has, with the defaults filled in.
 
     Args:
         windows: How windows are pooled; None: there are none.
-        max_length: Tokens that a text is cut to; None: eight windows' length.
+        max_length: Tokens that a text is cut to; None: eight windows' length, or without windows 128 or the positions.
         window_length: Tokens of a window; None: 128, or the positions or `max_length` where they are fewer.
         overlap: Tokens that a window repeats of the one before; None: a quarter of a window's content.
         num_positions: Of the encoder.
         pairs: Whether the model reads pairs of texts.
 
     Returns:
-        `max_length` and `window_length`; as they are where there are no windows.
+        `max_length`, and the tokens that the encoder is given at a time: those of a window, or of a whole text.
 
     Raises:
         InputError: The choices contradict each other.
@@ -107,14 +107,16 @@ def choose_lengths(
             if value is not None:
                 mend = f"choose model.windows ({', '.join(WINDOWS)}), or leave it out"
                 raise InputError(f"{name} is {value}, and there are no windows", where=f"model.{name}", mend=mend)
-        if max_length is not None and max_length > num_positions:
+        if max_length is None:
+            max_length = min(DEFAULT_MAX_LENGTH, num_positions)
+        if max_length > num_positions:
             mend = f"choose 3 to {num_positions}, the encoder's positions, or read longer texts with model.windows"
             raise InputError(f"max_length is {max_length}", mend=mend)
-        return max_length, None
+        return max_length, max_length
     if pairs:
         refuse_pairs()
     if window_length is None:
-        window_length = min(DEFAULT_WINDOW_LENGTH, num_positions, max_length or num_positions)
+        window_length = min(DEFAULT_MAX_LENGTH, num_positions, max_length or num_positions)
     if not 3 <= window_length <= num_positions:
         mend = f"choose 3 to {num_positions}, the encoder's positions"
         raise InputError(f"window_length is {window_length}", where="model.window_length", mend=mend)

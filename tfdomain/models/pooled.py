@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdomain.config import FitOptions
 from tfdomain.data.features import FeatureSpec, feature_arrays
 from tfdomain.encoders.dropout import StatelessDropout
 from tfdomain.encoders.encoder import Encoder
@@ -84,12 +85,10 @@ class PooledModel(TextModel):
             pairs=pairs,
         )
         # Keras would cast the table to half precision: its layers compute in float32.
-        super().__init__(
-            encoder, tokenizer, max_length=window_length or max_length, pairs=pairs, autocast=False, **kwargs
-        )
-        if windows is not None and max_length is not None:
-            # What the encoder is given at a time has to fit it, but not the text.
-            self.max_length = max_length
+        super().__init__(encoder, tokenizer, max_length=window_length, pairs=pairs, autocast=False, **kwargs)
+        # What the encoder is given at a time has to fit it, but not the text.
+        self.max_length = max_length
+        if windows is not None:
             self._continues = np.array([len(token) > 2 and token.startswith("##") for token in tokenizer.vocabulary])
         self.windows, self.window_length, self.overlap = windows, window_length, overlap
         self.window_pooling = WindowPooling(windows, name="window_pooling") if windows and not table_only else None
@@ -146,7 +145,7 @@ class PooledModel(TextModel):
         table = self.feature_encoder.encode(inputs)
         return self.fusion(table, text, training=training, dropout_seed=dropout_seed)
 
-    def training_batches(self, x: Any, labels: np.ndarray | None, **more: Any) -> EpochSource:
+    def training_batches(self, x: Any, labels: np.ndarray | None, *, options: FitOptions, **more: Any) -> EpochSource:
         """The batches that `fit` trains on.
 
         Raises:
@@ -154,7 +153,7 @@ class PooledModel(TextModel):
         """
         if self.windows is not None and num_texts(x, self.training_names) == 2:
             refuse_pairs()
-        return super().training_batches(x, labels, **more)
+        return super().training_batches(x, labels, options=options, **more)
 
     # The table.
 
