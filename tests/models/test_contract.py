@@ -202,13 +202,17 @@ def columns_of(x, model):
 
 
 class Worker:
-    """A Python process that runs one script after another: TensorFlow's start is paid for once."""
+    """A Python process that runs one script after another: TensorFlow's start is paid for once.
+
+    What a script defines, the next ones see.
+    """
 
     LOOP = """
 import json, sys, traceback
+shared = {}
 for line in sys.stdin:
     try:
-        error = exec(json.loads(line), {})
+        error = exec(json.loads(line), shared)
     except BaseException:
         error = traceback.format_exc()
     print("done " + json.dumps(error), flush=True)
@@ -248,12 +252,13 @@ def server(start_worker):
 
 @pytest.fixture(scope="module")
 def two_replicas(start_worker):
-    """A process with two logical devices."""
+    """A process with a `strategy` over two logical devices: a second one would take up the collectives of the first."""
     worker = start_worker()
     worker.run("""
 import tensorflow as tf
 devices = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(devices[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 """)
     return worker
 
@@ -277,7 +282,8 @@ def trained(case, fresh):
 
 
 def test_every_task_has_a_row():
-    assert set(ROWS) == set(TASKS)
+    # What several tasks take and give is by task: test_multitask.py holds them to the same promises.
+    assert set(ROWS) == set(TASKS) - {"multitask"}
 
 
 def test_config_round_trip(case, trained):
@@ -376,7 +382,7 @@ def train():
     return model
 
 alone = train()
-with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+with strategy.scope():
     together = train()
 for one, other in zip(together.get_weights(), alone.get_weights(), strict=True):
     np.testing.assert_allclose(one, other, atol=1e-5)
