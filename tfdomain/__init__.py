@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfdomain.models.embedder import TextEmbedder
     from tfdomain.models.folder import load
     from tfdomain.models.multilabel import MultiLabelClassifier
+    from tfdomain.models.multitask import MultiTaskModel
     from tfdomain.models.regressor import TextRegressor
     from tfdomain.models.span_extractor import SpanExtractor
     from tfdomain.models.tagger import TokenClassifier
@@ -26,6 +27,7 @@ __all__ = [
     "FeatureSpec",
     "InputError",
     "MultiLabelClassifier",
+    "MultiTaskModel",
     "SpanExtractor",
     "TextClassifier",
     "TextEmbedder",
@@ -43,6 +45,7 @@ _HOMES = {
     "FeatureSpec": "tfdomain.data.features",
     "InputError": "tfdomain.errors",
     "MultiLabelClassifier": "tfdomain.models.multilabel",
+    "MultiTaskModel": "tfdomain.models.multitask",
     "SpanExtractor": "tfdomain.models.span_extractor",
     "TextClassifier": "tfdomain.models.classifier",
     "TextEmbedder": "tfdomain.models.embedder",

@@ -80,6 +80,7 @@ def evaluate(
     data: Annotated[list[str], typer.Option("--data", metavar="FILE", help="Labelled rows; may be repeated.")],
     text: Annotated[list[str] | None, typer.Option("--text", help="The text column; twice for pairs.")] = None,
     label: Annotated[str | None, typer.Option(help="The label column.")] = None,
+    task: Annotated[str | None, typer.Option(help="Which task, of a model of several.")] = None,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Skip rows with faults.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ):
@@ -90,7 +91,9 @@ def evaluate(
 
     model, files = _model_and_files(run, data)
     from tfdomain.evaluation.prediction import evaluate_file
+    from tfdomain.models.multitask import choose_task
 
+    model = choose_task(model, task)
     metrics = evaluate_file(model, files, texts=text, label=label, on_bad_row="skip" if skip_bad_rows else "refuse")
     if as_json:
         print(json.dumps(metrics, ensure_ascii=False, indent=2))
@@ -104,12 +107,15 @@ def predict(
     source: Annotated[list[str], typer.Option("--input", metavar="FILE", help="Rows to classify.")],
     target: Annotated[Path, typer.Option("--output", metavar="FILE", help="What to write: .jsonl, .csv or .parquet.")],
     text: Annotated[list[str] | None, typer.Option("--text", help="The text column; twice for pairs.")] = None,
+    task: Annotated[str | None, typer.Option(help="Which task, of a model of several.")] = None,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave rows with faults out.")] = False,
 ):
     """Write a trained model's answer for each row of a file."""
     model, files = _model_and_files(run, source)
     from tfdomain.evaluation.prediction import predict_file
+    from tfdomain.models.multitask import choose_task
 
+    model = choose_task(model, task)
     written = predict_file(model, files, target, texts=text, on_bad_row="skip" if skip_bad_rows else "refuse")
     skipped = f", {written.num_skipped} with faults skipped" if written.num_skipped else ""
     print(f"{written.num_rows} rows written to {target}{skipped}")

@@ -3,6 +3,7 @@
 from tfdomain.config.classification import ClassificationData, ClassifierHead
 from tfdomain.config.experiments import Experiment
 from tfdomain.config.loading import experiment_from, load_experiment, save_experiment, validated
+from tfdomain.config.multitask import MultiTaskExperiment
 from tfdomain.config.sections import DataFiles, FitOptions, Head, Section, TextData, Training
 from tfdomain.config.tasks import EXPERIMENTS
 
@@ -14,6 +15,7 @@ __all__ = [
     "Experiment",
     "FitOptions",
     "Head",
+    "MultiTaskExperiment",
     "Section",
     "TextData",
     "Training",

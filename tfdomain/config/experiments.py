@@ -21,6 +21,10 @@ class Experiment(Section):
     model: Head
     training: Training = Training()
 
+    def columns(self) -> dict:
+        """What tells how its files are read, without their names; see `DataFiles.columns`."""
+        return self.data.columns()
+
     @pydantic.field_validator("model", "training", mode="before")
     @classmethod
     def _fill_empty_section(cls, section):

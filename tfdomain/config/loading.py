@@ -14,6 +14,8 @@ import yaml
 from pydantic import BaseModel
 
 from tfdomain.config.experiments import Experiment
+from tfdomain.config.multitask import OneTask
+from tfdomain.config.single_tasks import SINGLE_TASKS
 from tfdomain.config.tasks import EXPERIMENTS
 from tfdomain.errors import InputError
 from tfdomain.files import whole_file
@@ -60,6 +62,8 @@ def experiment_from(values: dict[str, Any], *, where: str) -> Experiment:
     task = values.get("task", "classification")
     if not isinstance(task, str) or task not in EXPERIMENTS:
         raise InputError(f"task is {task!r}", where=where, mend=f"the tasks are {', '.join(EXPERIMENTS)}")
+    if task == "multitask" and isinstance(values.get("tasks"), dict):
+        values = values | {"tasks": {name: _one_task(one, name, where) for name, one in values["tasks"].items()}}
     return validated(EXPERIMENTS[task], values, where=where)
 
 
@@ -69,12 +73,32 @@ def save_experiment(experiment: Experiment, path: str | os.PathLike) -> None:
         yaml.safe_dump(experiment.model_dump(mode="json"), file, sort_keys=False, allow_unicode=True)
 
 
-def validated(kind: type[Model], values: dict, *, where: str) -> Model:
-    """Makes a section from plain values, or says in one line which key is wrong and what it may be."""
+def validated(kind: type[Model], values: dict, *, where: str, prefix: str = "") -> Model:
+    """Makes a section from plain values, or says in one line which key is wrong and what it may be.
+
+    `prefix` is what comes before the keys in what is said.
+    """
     try:
         return kind.model_validate(values)
     except pydantic.ValidationError as error:
-        raise _explain(kind, error, where) from None
+        raise _explain(kind, error, where, prefix) from None
+
+
+def _one_task(section: Any, name: str, where: str) -> OneTask:
+    """One of several tasks; its data and its head have the form that an experiment of this task alone has."""
+    prefix = f"tasks.{name}."
+    if not isinstance(section, dict):
+        raise InputError(f"tasks.{name} is {section!r}", where=where, mend="give it task, data and model")
+    task = section.get("task", "classification")
+    if not isinstance(task, str) or task not in SINGLE_TASKS:
+        mend = f"choose one of {', '.join(SINGLE_TASKS)}"
+        raise InputError(f"{prefix}task is {task!r}", where=where, mend=mend)
+    own = {key: section[key] for key in ("data", "model") if key in section}
+    alone = validated(
+        SINGLE_TASKS[task], {"name": "-", "encoder": "-", "task": task, **own}, where=where, prefix=prefix
+    )
+    values = section | {"task": task, "data": alone.data, "model": alone.model}
+    return validated(OneTask, values, where=where, prefix=prefix)
 
 
 def _assign(values: dict, assignment: str) -> None:
@@ -93,7 +117,7 @@ def _assign(values: dict, assignment: str) -> None:
     values[last] = value
 
 
-def _explain(kind: type[BaseModel], error: pydantic.ValidationError, where: str) -> InputError:
+def _explain(kind: type[BaseModel], error: pydantic.ValidationError, where: str, prefix: str) -> InputError:
     faults = error.errors()
     # A union reports each of its members; a missing or unknown key tells more than those.
     fault = min(faults, key=lambda one: one["type"] not in ("extra_forbidden", "missing"))
@@ -102,16 +126,16 @@ def _explain(kind: type[BaseModel], error: pydantic.ValidationError, where: str)
         choices = list(_section_at(kind, path[:-1]).model_fields)
         near = difflib.get_close_matches(path[-1], choices, n=1)
         mend = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(choices)}"
-        return InputError(f"unknown key {'.'.join(path)}", where=where, mend=mend)
+        return InputError(f"unknown key {prefix}{'.'.join(path)}", where=where, mend=mend)
     if fault["type"] == "missing":
-        return InputError(f"{'.'.join(path)} is missing", where=where, mend="add the key")
+        return InputError(f"{prefix}{'.'.join(path)} is missing", where=where, mend="add the key")
     if fault["type"] == "value_error":
-        section = f"{'.'.join(path)}: " if path else ""
-        return InputError(f"{section}{fault['ctx']['error']}", where=where)
+        section = f"{prefix}{'.'.join(path)}".rstrip(".")
+        return InputError(f"{section}: {fault['ctx']['error']}" if section else str(fault["ctx"]["error"]), where=where)
     path = _real_path(kind, path)
     messages = [one["msg"] for one in faults if _real_path(kind, [str(p) for p in one["loc"]]) == path]
     wanted = " or ".join(dict.fromkeys(message.removeprefix("Input should be ") for message in messages))
-    return InputError(f"{'.'.join(path)} is {fault['input']!r}", where=where, mend=f"it should be {wanted}")
+    return InputError(f"{prefix}{'.'.join(path)} is {fault['input']!r}", where=where, mend=f"it should be {wanted}")
 
 
 def _section_at(kind: type[BaseModel], path: list[str]) -> type[BaseModel]:

@@ -1,21 +1,10 @@
 """The form of an experiment file, for each task."""
 
-from tfdomain.config.classification import ClassificationExperiment
-from tfdomain.config.embedding import EmbeddingExperiment
 from tfdomain.config.experiments import Experiment
-from tfdomain.config.multilabel import MultiLabelExperiment
-from tfdomain.config.regression import RegressionExperiment
-from tfdomain.config.span import SpanExperiment
-from tfdomain.config.tagging import TaggingExperiment
+from tfdomain.config.multitask import MultiTaskExperiment
+from tfdomain.config.single_tasks import SINGLE_TASKS
 
 __all__ = ["EXPERIMENTS"]
 
-EXPERIMENTS: dict[str, type[Experiment]] = {
-    "classification": ClassificationExperiment,
-    "embedding": EmbeddingExperiment,
-    "multilabel": MultiLabelExperiment,
-    "regression": RegressionExperiment,
-    "span": SpanExperiment,
-    "tagging": TaggingExperiment,
-}
+EXPERIMENTS: dict[str, type[Experiment]] = {**SINGLE_TASKS, "multitask": MultiTaskExperiment}
 """The form of an experiment file, by its `task`."""

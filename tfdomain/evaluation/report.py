@@ -85,7 +85,7 @@ def report_text(metrics: Mapping[str, Any], *, title: str = "Test", width: int |
     lowest F1, with a note.
 
     Args:
-        metrics: As the functions of `tfdomain.metrics` give them; what is missing is not shown.
+        metrics: As the functions of `tfdomain.metrics` give them, or such by task; what is missing is not shown.
         title: The heading.
         width: The number of columns of text; None takes as many as the report needs.
 
@@ -117,6 +117,12 @@ def print_report(metrics: Mapping[str, Any], title: str = "Test", *, file: TextI
 
 
 def _report(metrics: Mapping[str, Any], title: str) -> Group:
+    if metrics and all(isinstance(measured, Mapping) for measured in metrics.values()):
+        # Of several tasks: a task's own metrics have a number among them.
+        reports: list[Any] = []
+        for task, measured in metrics.items():
+            reports += [*([Text()] if reports else []), _report(measured, f"{title}: {task}")]
+        return Group(*reports)
     parts: list[Any] = [Text(title, style="bold"), _summary_table(metrics)]
     for key, kind in _TABLES.items():
         # The one target's scores are the summary's.

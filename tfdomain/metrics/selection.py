@@ -57,7 +57,8 @@ _NUM_SHOWN = 12
 def metric_direction(name: str) -> Literal["max", "min"]:
     """Whether a larger (`"max"`) or a smaller (`"min"`) value of a metric is better.
 
-    It needs no values: ask it before a run starts, so that a wrong name does not cost an epoch.
+    It needs no values: ask it before a run starts, so that a wrong name does not cost an epoch. A metric of one of
+    several tasks has the task before it.
 
     Raises:
         InputError: There is no such metric; the message names the nearest.
@@ -66,10 +67,7 @@ def metric_direction(name: str) -> Literal["max", "min"]:
         >>> metric_direction("per_target.price.mae"), metric_direction("recall_at_10")
         ('min', 'max')
     """
-    section, _, path = name.partition(".")
-    label, _, score = path.rpartition(".")
-    known = name in SUMMARY_METRICS or _AT_K.fullmatch(name) or (label and score in _SECTIONS.get(section, ()))
-    if not known:
+    if not _is_known(name) and not _is_known(name.partition(".")[2]):
         raise _unknown(name, _CHOICES)
     return "min" if name.rpartition(".")[2] in _SMALLER_IS_BETTER else "max"
 
@@ -119,6 +117,12 @@ def is_better(name: str, new: float, old: float | None) -> bool:
     if old is None or math.isnan(old):
         return True
     return new < old if direction == "min" else new > old
+
+
+def _is_known(name: str) -> bool:
+    section, _, path = name.partition(".")
+    label, _, score = path.rpartition(".")
+    return bool(name in SUMMARY_METRICS or _AT_K.fullmatch(name) or (label and score in _SECTIONS.get(section, ())))
 
 
 def _follow(metrics: Any, name: str):

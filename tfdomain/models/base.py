@@ -377,6 +377,10 @@ class TextModel(keras.Model):
         self.optimizer.build(trained_variables(self))
         self._train_functions = {}
 
+    def own_rates(self, options: FitOptions) -> dict[str, float]:
+        """The factor on the learning rate of variables, by path, that a task's own nature asks for."""
+        return {}
+
     def fit_batches(self, source: EpochSource, **more: Any) -> keras.callbacks.History:
         """Trains a prepared model on a source of epochs; see `tfdomain.models.fitting`."""
         return fitting.fit_batches(self, source, **more)
@@ -417,7 +421,8 @@ class TextModel(keras.Model):
         outputs = self(inputs, training=True, dropout_seed=seed, logits=self.uses_task_loss)
         if self.uses_task_loss:
             losses = self.example_losses(batch, outputs)
-            return tf.reduce_sum(losses if weights is None else losses * weights) / denominator
+            # A batch may have nothing to learn from: taggers count words, and no text may have any.
+            return tf.math.divide_no_nan(tf.reduce_sum(losses if weights is None else losses * weights), denominator)
         labels = batch["labels"]
         mean = self.compute_loss(x=inputs, y=labels, y_pred=outputs, sample_weight=weights, training=True)
         return mean * tf.cast(tf.shape(labels)[0], tf.float32) / denominator

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import keyword
 import os
 import re
@@ -24,6 +25,7 @@ from tfdomain.errors import InputError, TfdomainError
 from tfdomain.files import whole_file, whole_folder
 from tfdomain.models.base import TextModel
 from tfdomain.models.classifier import TextClassifier
+from tfdomain.models.multitask import MultiTaskModel
 from tfdomain.models.signature_names import rename_inputs
 
 __all__ = ["export_model", "graph_ops"]
@@ -41,7 +43,8 @@ def export_model(model: TextModel, folder: str | os.PathLike) -> Path:
     The signatures are `serving_default` (the model's raw columns by name, `text` and the features, to the task's
     answers), `embed` where the task has one vector a text (the same to `embedding`) and, for
     classifiers, `classify` (serialized `tf.Example`s with those columns, to `classes` and
-    `scores`). Text always has its
+    `scores`). Of several tasks each has a signature of its own under its name, and `serving_default` takes a `text`
+    to the answers of all tasks that read nothing else, as `<task>_<output>`. Text always has its
     special tokens split: nobody can smuggle a separator in.
 
     Args:
@@ -95,53 +98,81 @@ class _ServedModel(tf.Module):
         unused = {id(variable) for variable in ([] if model.text_names else model.encoder.variables)}
         self.weights = [variable.value for variable in model.variables if id(variable) not in unused]
         self.tokenizer = model.tokenizer
-        self.feature_reader = getattr(model, "feature_reader", None)
+        models = _served_models(model)
+        self.feature_readers = [getattr(one, "feature_reader", None) for one in models.values()]
         # TensorFlow names inputs as Python names arguments, and columns are called anything.
+        names = dict.fromkeys(name for one in models.values() for name in one.column_specs())
         self.plain_names = {
             f"{PLAIN_NAME}{place}": name
-            for place, name in enumerate(model.column_specs())
+            for place, name in enumerate(names)
             if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name == "self"
         }
         # The graph does not read these: they are for people and clients that look into the folder.
         self.assets = []
-        for name, lines in {"labels.txt": model.labels or (), "vocab.txt": model.tokenizer.vocabulary}.items():
+        labels = {"labels.txt": model.labels or ()}
+        if isinstance(model, MultiTaskModel):
+            labels = {f"{name}_labels.txt": one.labels for name, one in model.models.items() if one.labels}
+        for name, lines in {**labels, "vocab.txt": model.tokenizer.vocabulary}.items():
             (assets / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
             self.assets.append(tf.saved_model.Asset(str(assets / name)))
 
     def signatures(self) -> dict[str, Callable]:
         model, specs = self._model(), self._model().column_specs()
 
-        def prepared(columns):
-            batch = model.prepare(columns)
-            # No rows have no first token either, and `cls` pooling takes it: they get a column of padding.
-            missing = tf.cast(tf.shape(batch["token_ids"])[1] == 0, tf.int32)
-            return {name: _padded(tensor, missing) for name, tensor in batch.items()}
-
-        def serving_default(*values):
-            columns = dict(zip(specs, values, strict=True))
-            return model.serve(prepared(columns), columns)
-
         def embed(*values):
-            pooled = model.embed(prepared(dict(zip(specs, values, strict=True))), training=False)
+            pooled = model.embed(_prepared(model, dict(zip(specs, values, strict=True))), training=False)
             return {"embedding": tf.cast(pooled, tf.float32)}
 
         def classify(inputs):
             # No default: an example without its text is a client's mistake, not an empty text.
             features = {name: tf.io.FixedLenFeature([], spec.dtype) for name, spec in specs.items()}
             columns = tf.io.parse_example(inputs, features)
-            scores = model.serve(prepared(columns), columns)["scores"]
+            scores = _answer(model, columns)["scores"]
             names = tf.constant(model.labels)[tf.newaxis]
             return {"classes": tf.repeat(names, tf.shape(scores)[0], axis=0), "scores": scores}
 
-        traced = {name: plain for plain, name in self.plain_names.items()}
-        signature = [tf.TensorSpec(one.shape, one.dtype, traced.get(name, name)) for name, one in specs.items()]
-        signatures = {"serving_default": tf.function(serving_default, input_signature=signature)}
+        signatures = {
+            name: tf.function(_answering(one), input_signature=self._inputs(one))
+            for name, one in _served_models(model).items()
+        }
         if hasattr(model, "embed"):
-            signatures["embed"] = tf.function(embed, input_signature=signature)
+            signatures["embed"] = tf.function(embed, input_signature=self._inputs(model))
         if isinstance(model, TextClassifier):
             inputs = [tf.TensorSpec([None], tf.string, name="inputs")]
             signatures["classify"] = tf.function(classify, input_signature=inputs)
         return {name: function.get_concrete_function() for name, function in signatures.items()}
+
+    def _inputs(self, model: TextModel) -> list[tf.TensorSpec]:
+        traced = {name: plain for plain, name in self.plain_names.items()}
+        return [
+            tf.TensorSpec(spec.shape, spec.dtype, traced.get(name, name)) for name, spec in model.column_specs().items()
+        ]
+
+
+def _served_models(model: TextModel) -> dict[str, TextModel]:
+    """The models that answer, by their signatures."""
+    if not isinstance(model, MultiTaskModel):
+        return {"serving_default": model}
+    return ({"serving_default": model} if model.column_specs() else {}) | dict(model.models)
+
+
+def _answering(model: TextModel) -> Callable[..., dict[str, tf.Tensor]]:
+    return lambda *values: _answer(model, dict(zip(model.column_specs(), values, strict=True)))
+
+
+def _answer(model: TextModel, columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """What a model answers to raw columns; of several tasks those that read one text, each under its name."""
+    if not isinstance(model, MultiTaskModel):
+        return model.serve(_prepared(model, columns), columns)
+    answers = {name: _answer(one, columns) for name, one in model.text_models().items()}
+    return {f"{name}_{key}": tensor for name, answer in answers.items() for key, tensor in answer.items()}
+
+
+def _prepared(model: TextModel, columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    batch = model.prepare(columns)
+    # No rows have no first token either, and `cls` pooling takes it: they get a column of padding.
+    missing = tf.cast(tf.shape(batch["token_ids"])[1] == 0, tf.int32)
+    return {name: _padded(tensor, missing) for name, tensor in batch.items()}
 
 
 def _padded(tensor: tf.Tensor, missing: tf.Tensor) -> tf.Tensor:
@@ -191,20 +222,19 @@ def _refuse_foreign_ops(saved_model: Path) -> None:
 def _write_warmup(saved_model: Path, model: TextModel) -> None:
     folder = saved_model / "assets.extra"
     folder.mkdir()
-    columns = {name: spec.dtype for name, spec in model.column_specs().items()}
     with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
-        for size in WARMUP_BATCH_SIZES:
-            inputs = {name: _warmup_values(dtype, size) for name, dtype in columns.items()}
-            request = predict_pb2.PredictRequest(model_spec=_spec("serving_default"), inputs=inputs)
+        for (signature, one), size in itertools.product(_served_models(model).items(), WARMUP_BATCH_SIZES):
+            inputs = {name: _warmup_values(spec.dtype, size) for name, spec in one.column_specs().items()}
+            request = predict_pb2.PredictRequest(model_spec=_spec(signature), inputs=inputs)
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString())
         if not isinstance(model, TextClassifier):
             return
         request = classification_pb2.ClassificationRequest(model_spec=_spec("classify"))
         example = request.input.example_list.examples.add()
-        for name, dtype in columns.items():
+        for name, spec in model.column_specs().items():
             feature = example.features.feature[name]
-            if dtype == tf.string:
+            if spec.dtype == tf.string:
                 feature.bytes_list.value.append(WARMUP_TEXT.encode())
             else:
                 feature.float_list.value.append(0.0)

@@ -19,25 +19,15 @@ from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.files import read_json, whole_folder, write_json
 from tfdomain.models.base import TextModel
-from tfdomain.models.classifier import TextClassifier
-from tfdomain.models.embedder import TextEmbedder
-from tfdomain.models.multilabel import MultiLabelClassifier
-from tfdomain.models.regressor import TextRegressor
-from tfdomain.models.span_extractor import SpanExtractor
-from tfdomain.models.tagger import TokenClassifier
+from tfdomain.models.multitask import MultiTaskModel
+from tfdomain.models.single_tasks import SINGLE_TASKS
 from tfdomain.version import __version__
 
 __all__ = ["FORMAT_VERSION", "TASKS", "load", "load_from", "save_model"]
 
 FORMAT_VERSION = 1
-TASKS: dict[str, type[TextModel]] = {
-    "classification": TextClassifier,
-    "embedding": TextEmbedder,
-    "multilabel": MultiLabelClassifier,
-    "regression": TextRegressor,
-    "span": SpanExtractor,
-    "tagging": TokenClassifier,
-}
+TASKS: dict[str, type[TextModel]] = {**SINGLE_TASKS, "multitask": MultiTaskModel}
+"""The model of each task."""
 SIDECAR = "tfdomain.json"
 HEAD_FILE = "head.safetensors"
 RESTORE = "restore the file, or save the model again"

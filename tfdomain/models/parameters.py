@@ -50,5 +50,5 @@ def default_optimizer(model: keras.Model, options: FitOptions, num_batches: int)
         WarmupLinearDecay(options.learning_rate, num_steps, int(options.warmup_rate * num_steps)),
         weight_decay=options.weight_decay,
         clip_norm=options.clip_norm,
-        rate_multipliers=rate_multipliers(model, options.layer_decay, options.head_rate),
+        rate_multipliers=rate_multipliers(model, options.layer_decay, options.head_rate) | model.own_rates(options),
     )

@@ -169,7 +169,7 @@ class TokenClassifier(TextModel):
 
     def loss_denominator(self, batch):
         """The units of a batch: a long text counts more than a short one."""
-        return tf.maximum(tf.reduce_sum(tf.cast(self.units(batch).mask, tf.float32)), 1.0)
+        return tf.reduce_sum(tf.cast(self.units(batch).mask, tf.float32))
 
     def decode(self, batch):
         """The entities of each text, in their order.

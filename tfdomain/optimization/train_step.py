@@ -1,13 +1,13 @@
 """One update of a model's weights, compiled, the same on one device and on many replicas."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
 __all__ = ["Trainable", "fold_seed", "make_train_function"]
 
-Batch = Mapping[str, tf.Tensor]
+Batch = Mapping[str, Any]
 
 
 class Trainable(Protocol):
@@ -16,7 +16,7 @@ class Trainable(Protocol):
     seed: int
 
     def loss_denominator(self, batch: Batch) -> tf.Tensor:
-        """This replica's part of what the batch's sum of losses is divided by, float32 scalar."""
+        """This replica's part of what the batch's sum of losses is divided by, float32 scalar; or some by name."""
 
     def train_replica(self, batch: Batch, *, denominator: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Updates the weights from this replica's share of a batch and gives its part of the loss."""
@@ -41,8 +41,8 @@ def make_train_function(model: Trainable, batch_spec, *, jit_compile: bool = Fal
         jit_compile: Compile the replica's step with XLA.
 
     Returns:
-        A function of a batch (a dict of tensors, per replica under a strategy) and the step's
-        number (int64 scalar). It gives float32 scalars: `loss`, the mean over the global batch,
+        A function of a batch (a dict of tensors, per replica under a strategy, or several batches
+        by name) and the step's number (int64 scalar). It gives float32 scalars: `loss`, the mean over the global batch,
         and the batch's `num_examples`, `num_tokens` and `num_positions` (tokens with padding).
     """
     strategy = tf.distribute.get_strategy()
@@ -50,11 +50,7 @@ def make_train_function(model: Trainable, batch_spec, *, jit_compile: bool = Fal
 
     def replica_step(batch, step):
         context = tf.distribute.get_replica_context()
-        totals = {
-            "num_examples": tf.cast(tf.shape(batch["token_ids"])[0], tf.float32),
-            "num_tokens": tf.cast(tf.reduce_sum(batch["padding_mask"]), tf.float32),
-            "num_positions": tf.cast(tf.size(batch["token_ids"]), tf.float32),
-        }
+        totals = _totals(batch)
         denominator = model.loss_denominator(batch)
         if num_replicas > 1:
             totals, denominator = context.all_reduce(tf.distribute.ReduceOp.SUM, (totals, denominator))
@@ -74,3 +70,15 @@ def make_train_function(model: Trainable, batch_spec, *, jit_compile: bool = Fal
         return strategy.experimental_local_results(strategy.run(replica_step, args=(batch, step)))[0]
 
     return train
+
+
+def _totals(batch: Batch) -> dict[str, tf.Tensor]:
+    """The size of a batch, or of several by name together, in float32 scalars."""
+    if "token_ids" not in batch:
+        parts = [_totals(part) for part in batch.values()]
+        return {name: tf.add_n([part[name] for part in parts]) for name in parts[0]}
+    return {
+        "num_examples": tf.cast(tf.shape(batch["token_ids"])[0], tf.float32),
+        "num_tokens": tf.cast(tf.reduce_sum(batch["padding_mask"]), tf.float32),
+        "num_positions": tf.cast(tf.size(batch["token_ids"]), tf.float32),
+    }

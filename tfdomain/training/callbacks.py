@@ -34,7 +34,7 @@ class Validation:
         Raises:
             InputError: There is no such metric, or the rows lack a class that it needs.
         """
-        self._take(self._model.blank_predictions(len(self._part.own_truth)))
+        self._take(self._model.blank_predictions(self._part.num_rows))
         metric_value(self.metrics, metric)
 
     def _take(self, predictions: Any) -> dict[str, float]:

@@ -41,6 +41,11 @@ class Part:
             return self.truth
         return self.truth[self.rows] if isinstance(self.truth, np.ndarray) else [self.truth[row] for row in self.rows]
 
+    @property
+    def num_rows(self) -> Any:
+        """How many rows are the part's own."""
+        return len(self.truth if self.rows is None else self.rows)
+
 
 @dataclasses.dataclass(frozen=True)
 class ExperimentData:

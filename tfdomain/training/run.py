@@ -8,7 +8,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from tfdomain.config import Experiment, load_experiment, save_experiment
+from tfdomain.config import Experiment, MultiTaskExperiment, load_experiment, save_experiment
 from tfdomain.data.cache import cache_dir
 from tfdomain.errors import InputError
 from tfdomain.evaluation.report import report_text
@@ -16,6 +16,7 @@ from tfdomain.files import read_json, remove_leftovers, whole_file, write_json
 from tfdomain.metrics.selection import metric_direction
 from tfdomain.models.base import TextModel
 from tfdomain.models.folder import TASKS, load
+from tfdomain.models.multitask import MultiTaskModel
 from tfdomain.optimization.loop import EpochSource
 from tfdomain.training.board import TensorBoardLogger
 from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper, Validation
@@ -24,6 +25,7 @@ from tfdomain.training.environment import describe_environment
 from tfdomain.training.feature_ranks import rank_features
 from tfdomain.training.logs import TrainGraph, log_results, log_start
 from tfdomain.training.state import read_state
+from tfdomain.training.task_data import read_task_data
 
 __all__ = ["RunFolder", "train"]
 
@@ -66,8 +68,8 @@ def train(
         verbose: 0 shows no progress.
 
     Returns:
-        What `metrics.json` holds: `validation` and `test`, each the task's metrics, or None; with features also
-        how much each tells by itself, as `features`.
+        What `metrics.json` holds: `validation` and `test`, each the task's metrics (of several tasks those of each,
+        by task), or None; with features also how much each tells by itself, as `features`.
 
     Raises:
         InputError: The experiment, its data or its checkpoint is wrong, or `run_dir` is taken.
@@ -81,7 +83,7 @@ def train(
     if experiment.training.best is not None:
         metric_direction(experiment.training.best)
     # Whatever can be wrong is found before the first file is written.
-    data = read_experiment_data(experiment, folder)
+    data = _read_data(experiment, folder)
     _check_same_data(run, data)
     for remark in data.remarks:
         print(remark, flush=True)
@@ -108,6 +110,12 @@ def train(
     return metrics
 
 
+def _read_data(experiment: Experiment, folder: Path) -> ExperimentData:
+    if isinstance(experiment, MultiTaskExperiment):
+        return read_task_data(experiment, folder)
+    return read_experiment_data(experiment, folder)
+
+
 def _make_model(experiment: Experiment, data: ExperimentData, folder: Path) -> TextModel:
     return TASKS[experiment.task].from_pretrained(
         _encoder_source(experiment.encoder, folder),
@@ -132,7 +140,7 @@ def _finish(
             print(remark, flush=True)
     notes: dict[str, Any] = {
         "experiment": experiment.name,
-        "data": experiment.data.columns(),
+        "data": experiment.columns(),
         "data_fingerprint": data.fingerprint,
     }
     model.save(run.model, **notes)
@@ -253,5 +261,10 @@ def _measure_part(model: TextModel, name: str, part: Part, board: TensorBoardLog
     predictions = model.predict(part.inputs, rows=part.rows)
     truth = part.own_truth
     metrics = model.measure(truth, predictions)
-    log_results(board, name, metrics, truth, predictions, model.labels, step=step)
+    if not isinstance(model, MultiTaskModel):
+        log_results(board, name, metrics, truth, predictions, model.labels, step=step)
+        return metrics
+    for task, measured in metrics.items():
+        place, labels = f"{name}/{task}", model.models[task].labels
+        log_results(board, place, measured, truth[task], predictions[task], labels, step=step)
     return metrics
