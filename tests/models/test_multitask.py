@@ -274,6 +274,40 @@ def test_wrong_inputs_are_refused(fresh):
         model.task_model("stats")
 
 
+def test_every_kind_of_task_can_be_one_of_several(small_checkpoint, tmp_path):
+    """Those that the other tests have no part of: questions with contexts, pairs without labels, a table alone."""
+    table = {"amount": [10.0, 250.0, 30.5, 7.0], "用途": ["car", "房", "", "car"]}
+    specs = [spec.to_json() for spec in tfdomain.learn_features(table, min_count=1)]
+    tasks = {
+        "near": ("embedding", {}),
+        "qa": ("span", {"max_length": 16, "overlap": 3}),
+        "risk": ("classification", {"labels": ["a", "b"], "features": specs, "table_only": True}),
+        "topics": ("multilabel", {"labels": ["fees", "费用"]}),
+    }
+    model = tfdomain.MultiTaskModel.from_pretrained(small_checkpoint, tasks=tasks, share="uniform")
+    x = {"near": (TEXTS[:4], TEXTS[1:]), "qa": (TEXTS, ["the bank is lost"] * 5), "risk": table, "topics": TEXTS}
+    y = {
+        "qa": [[("bank", 4)], [], [], [], []],
+        "risk": ["a", "b", "a", "b"],
+        "topics": [["fees"], [], ["费用"], [], []],
+    }
+    history = model.fit(x, y, validation_data=(x, y), **(FIT | {"batch_size": 8}))
+    assert {"val_near_mrr", "val_qa_answer_f1", "val_risk_accuracy", "val_topics_micro_f1"} <= set(history.history)
+    model.save(tmp_path / "model")
+    again, asked = tfdomain.load(tmp_path / "model"), x | {"near": TEXTS}
+    for name, value in model.predict(asked).items():
+        ours, theirs = (one["score"] if name == "qa" else one for one in (value, again.predict(asked)[name]))
+        np.testing.assert_array_equal(ours, theirs)
+    signatures = tf.saved_model.load(str(model.export(tmp_path / "served"))).signatures
+    assert set(signatures["serving_default"].structured_outputs) == {
+        *("near_embedding", "topics_labels", "topics_count", "topics_scores")
+    }
+    columns = {"amount": tf.constant([10.0, 7.0]), "用途": tf.constant(["car", "car"])}
+    np.testing.assert_allclose(
+        signatures["risk"](**columns)["scores"].numpy(), model.predict(asked)["risk"][[0, 3]], atol=1e-5
+    )
+
+
 def test_the_page_does_what_it_says(small_checkpoint):
     page = (Path(__file__).resolve().parents[2] / "docs/multitask.md").read_text(encoding="utf-8")
     yaml_block, python_block = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("yaml", "python"))
