@@ -149,7 +149,7 @@ def test_nothing_to_learn(make):
 
 @pytest.mark.parametrize("options", [{"class_weights": "balanced"}, {"label_smoothing": 0.1}])
 def test_options_of_classes_are_refused(make, options):
-    with pytest.raises(InputError, match=r"^fit: \w+ is given, which means nothing to regression; leave it out"):
+    with pytest.raises(InputError, match=r"^training\.\w+: \w+ is given, which means nothing to regression; leave it"):
         make().fit(TEXTS, STARS, **options)
 
 
