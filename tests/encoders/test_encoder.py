@@ -208,6 +208,7 @@ def test_mixed_precision(policy, tolerance):
     assert all(np.isfinite(tf.convert_to_tensor(gradient)).all() for gradient in gradients)
 
 
+@pytest.mark.thorough
 def test_xla_gives_the_same_forward_and_backward():
     encoder, batch = Encoder(TINY, seed=0), tiny_batch()
     weights = [weight.value for weight in encoder.trainable_weights]
@@ -230,6 +231,7 @@ def functional_model(encoder: Encoder) -> keras.Model:
     return keras.Model(inputs, outputs)
 
 
+@pytest.mark.thorough
 def test_in_a_functional_model_that_is_trained_saved_and_loaded(tmp_path):
     keras.utils.set_random_seed(0)
     model, batch = functional_model(Encoder(TINY, seed=0)), tiny_batch()
@@ -302,6 +304,7 @@ print("MIRRORED OK")
 """
 
 
+@pytest.mark.thorough
 def test_two_replicas():
     # In a process of its own: devices can be split only before TensorFlow starts.
     done = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True, timeout=300)

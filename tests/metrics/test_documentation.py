@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-
 MODULES = ["answers", "classification", "confusion", "entities", "multilabel", "ranking", "regression", "retrieval"]
 MODULES += ["selection", "streaming", "thresholds", "weights"]
 

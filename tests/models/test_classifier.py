@@ -250,6 +250,7 @@ def test_an_unknown_label_in_a_dataset_stops_the_training_in_one_line(new_classi
         new_classifier().fit(bad, epochs=1)
 
 
+@pytest.mark.thorough
 def test_training_on_a_dataset_of_names_is_training_on_numbers(new_classifier):
     models = [new_classifier() for _ in range(2)]
     for model, x in zip(models, (dataset(), dataset([0, 1, 1, 0], 2)), strict=True):
@@ -284,6 +285,7 @@ def test_what_the_caller_compiles_is_used(new_classifier):
         model.fit(TEXTS, ANSWERS, label_smoothing=0.1)
 
 
+@pytest.mark.thorough
 def test_metrics_alone_leave_optimizer_and_loss_to_the_options(new_classifier, tmp_path):
     models = [new_classifier() for _ in range(2)]
     models[0].compile(metrics=[keras.metrics.SparseTopKCategoricalAccuracy(2, name="top")])

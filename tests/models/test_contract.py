@@ -350,7 +350,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("tfdomain", "
     assert_close(case.row.served(outputs), trained.predict(case.row.x), 1e-5)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.thorough)])
 def test_mixed_precision(case, fresh, policy):
     full = fresh().predict(case.row.x)
     keras.mixed_precision.set_global_policy(policy)

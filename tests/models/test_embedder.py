@@ -83,6 +83,7 @@ def test_one_step_is_the_gradient_of_the_loss(new_embedder, settings, texts, lab
         np.testing.assert_allclose(after, before - 0.1 * tf.convert_to_tensor(step), atol=2e-6)
 
 
+@pytest.mark.thorough
 def test_equal_texts_of_a_batch_are_no_negatives(new_embedder):
     model = new_embedder(scale=50.0)
     # All others are the anchor's own positive, or the positive of an equal anchor: nothing is left to tell apart.

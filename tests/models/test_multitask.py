@@ -111,6 +111,7 @@ def test_uncertainties_move_at_a_rate_of_their_own(trained):
     assert 0 < np.abs(variable.numpy()).max() <= 0.031
 
 
+@pytest.mark.thorough
 def test_a_task_alone_learns_what_its_model_learns(small_checkpoint, fresh):
     """One task of weight 1, without dropout, is the same training as without this class."""
     kind, settings = TASKS["intent"]
@@ -161,6 +162,7 @@ def test_save_and_load(trained, tmp_path):
     assert tfdomain.Encoder.from_pretrained(tmp_path / "model").num_layers == 1
 
 
+@pytest.mark.thorough
 def test_fit_is_a_function_of_the_seed(fresh, trained):
     same, other = (fresh(loss_weights="uncertainty", share="uniform") for _ in range(2))
     same.fit(X, Y, seed=1, **FIT)
@@ -208,6 +210,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("tfdomain", "
     assert (folder / "assets/intent_labels.txt").read_text() == "a\nb\nc\n"
 
 
+@pytest.mark.thorough
 def test_mixed_precision(fresh):
     keras.mixed_precision.set_global_policy("mixed_float16")
     try:
@@ -274,6 +277,7 @@ def test_wrong_inputs_are_refused(fresh):
         model.task_model("stats")
 
 
+@pytest.mark.thorough
 def test_every_kind_of_task_can_be_one_of_several(small_checkpoint, tmp_path):
     """Those that the other tests have no part of: questions with contexts, pairs without labels, a table alone."""
     table = {"amount": [10.0, 250.0, 30.5, 7.0], "用途": ["car", "房", "", "car"]}
@@ -308,6 +312,7 @@ def test_every_kind_of_task_can_be_one_of_several(small_checkpoint, tmp_path):
     )
 
 
+@pytest.mark.thorough
 def test_the_page_does_what_it_says(small_checkpoint):
     page = (Path(__file__).resolve().parents[2] / "docs/multitask.md").read_text(encoding="utf-8")
     yaml_block, python_block = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("yaml", "python"))

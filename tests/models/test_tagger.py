@@ -140,6 +140,7 @@ def test_the_softmax_loss_is_the_mean_cross_entropy_of_words(new_tagger):
     assert float(mean) == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_it_learns_words_and_tags(new_tagger, tmp_path):
     rng = random.Random(3)
     words = [rng.choices(["the", "car", "bank", "new", "debt", "is"], k=rng.randrange(2, 9)) for _ in range(400)]

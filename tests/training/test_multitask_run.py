@@ -110,6 +110,7 @@ def main_ok(*arguments):
     assert not end.value.code
 
 
+@pytest.mark.thorough
 def test_a_killed_run_goes_on_to_the_same_weights(experiment_file, run, tmp_path, monkeypatch):
     experiment = load_experiment(experiment_file)
     measured = []

@@ -90,6 +90,7 @@ def test_files_with_and_without_a_header(run, tmp_path):
     assert answers[0].keys() == {"first", "second", "score", "value"}
 
 
+@pytest.mark.thorough
 def test_a_resumed_run_keeps_the_scale(run, tmp_path, monkeypatch):
     experiment = load_experiment(run.parent / "pairs.yaml")
     measured = []

@@ -88,7 +88,7 @@ def test_tensorboard_holds_curves_text_pictures_and_the_graph(finished):
     assert "learning_rate" in events.Tensors(text[0])[0].tensor_proto.string_val[0].decode()
 
 
-@pytest.mark.parametrize("after", [1, 30])
+@pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.thorough), 30])
 def test_killed_run_ends_with_the_same_weights(experiment_file, finished, tmp_path, after):
     arguments = [
         sys.executable, "-m", "tfdomain", "train", str(experiment_file), "--set", "training.best=roc_auc",
