@@ -350,6 +350,34 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("tfdomain", "
     assert_close(case.row.served(outputs), trained.predict(case.row.x), 1e-5)
 
 
+WORDS = ["loan", "lending", "paid!", "the", "[SEP]", "it's", "银行", "全角Ｆ１", "😀", "👩\u200d⚕️", "é", "e\u0301"]
+WORDS += ["\t", "\x00", "\u2028"]
+
+
+def many_texts(count):
+    """Texts of every kind: empty, blank, Chinese, emoji, full-width forms, 5,000 characters."""
+    random = np.random.default_rng(1)
+    texts = [" ".join(random.choice(WORDS, random.integers(0, 40))) for _ in range(count - 6)]
+    return [*texts, "", " ", "😀", "房" * 5000, "loan " * 1000, "x" * 5000]
+
+
+@pytest.mark.thorough
+def test_the_signature_equals_predict_on_200_texts(case, trained, tmp_path):
+    texts, specs = many_texts(200), trained.column_specs()
+    names = [name for name in specs if name in trained.text_names]
+    columns = {name: texts[place:] + texts[:place] for place, name in enumerate(names)}
+    columns |= {name: case.row.x[name] * 50 for name in specs if name not in names}
+    x = columns if len(specs) > len(names) else tuple(columns.values()) if len(names) > 1 else texts
+    expected = trained.predict(x)
+    signature = tf.saved_model.load(str(trained.export(tmp_path / "served"))).signatures["serving_default"]
+    outputs = signature(**{name: tf.constant(columns[name], spec.dtype) for name, spec in specs.items()})
+    served = case.row.served({name: value.numpy() for name, value in outputs.items()})
+    if isinstance(expected, dict):
+        # Which text an answer is from is told beside it, and is no answer.
+        expected, served = ({name: each[name] for name in each if name != "context"} for each in (expected, served))
+    assert_close(served, expected, 1e-5)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.thorough)])
 def test_mixed_precision(case, fresh, policy):
     full = fresh().predict(case.row.x)
