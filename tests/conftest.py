@@ -1,7 +1,9 @@
 """What every test may ask for: a tiny random checkpoint, the real one, the real data."""
 
+import gc
 import json
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -16,6 +18,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # No deadline: a busy machine is no fault of the code.
 hypothesis.settings.register_profile("seeded", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("seeded")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def free_memory():
+    """Keras keeps what its models were traced into: some 40 MB a model, and the tests make hundreds."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+        gc.collect()
+
 
 TINY_WORDS = [
     "the",
