@@ -28,7 +28,7 @@ SPECS.append(learn_features({"day": ["2011-01-01", "2011-02-03", ""]})[0].to_jso
 
 
 class Row(NamedTuple):
-    """A model of a task on the tiny checkpoint.
+    """A model of a task on the small checkpoint.
 
     Attributes:
         settings: What its head is made from.
@@ -269,9 +269,9 @@ def case(request):
 
 
 @pytest.fixture(scope="module")
-def fresh(case, tiny_checkpoint):
+def fresh(case, small_checkpoint):
     """Gives an untrained model of the case."""
-    return lambda **more: TASKS[case.task].from_pretrained(tiny_checkpoint, **case.row.settings, **more)
+    return lambda **more: TASKS[case.task].from_pretrained(small_checkpoint, **case.row.settings, **more)
 
 
 @pytest.fixture(scope="module")
@@ -378,7 +378,8 @@ def test_the_signature_equals_predict_on_200_texts(case, trained, tmp_path):
     assert_close(served, expected, 1e-5)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(case, fresh, policy):
     full = fresh().predict(case.row.x)
     keras.mixed_precision.set_global_policy(policy)
@@ -395,7 +396,7 @@ def test_mixed_precision(case, fresh, policy):
     assert all(variable.dtype == "float32" for variable in model.trainable_variables)
 
 
-def test_mirrored_strategy_gives_the_same_weights(case, two_replicas, tiny_checkpoint):
+def test_mirrored_strategy_gives_the_same_weights(case, two_replicas, small_checkpoint):
     two_replicas.run(f"""
 import numpy as np, tensorflow as tf
 from tfdomain.models.folder import TASKS
@@ -404,7 +405,7 @@ thrice = lambda part: {{name: each * 3 for name, each in part.items()}} if isins
 x = tuple(thrice(part) for part in x) if isinstance(x, tuple) else thrice(x)
 
 def train():
-    model = TASKS[{case.task!r}].from_pretrained({str(tiny_checkpoint)!r}, dropout_rate=0.0, **{case.row.settings!r})
+    model = TASKS[{case.task!r}].from_pretrained({str(small_checkpoint)!r}, dropout_rate=0.0, **{case.row.settings!r})
     # 12 rows in batches of 5: the last batch of an epoch is uneven on two replicas.
     model.fit(x, thrice(labels), epochs=3, batch_size=5, optimizer="sgd", learning_rate=0.1, verbose=0)
     return model

@@ -94,6 +94,7 @@ def test_equal_texts_of_a_batch_are_no_negatives(new_embedder):
     assert loss < other
 
 
+@pytest.mark.thorough
 def test_training_brings_pairs_together_and_validation_measures_it(new_embedder):
     words = [
         f"{first} {second}" for first in ("loan", "card", "car", "job") for second in ("lost", "new", "old", "good")

@@ -96,6 +96,7 @@ def test_each_window_has_its_own_dropout(new_classifier):
     assert all(np.abs(dropped[one] - dropped[other]).max() > 0.01 for one, other in ((0, 1), (0, 2), (1, 2)))
 
 
+@pytest.mark.thorough
 def test_the_end_of_a_long_text_is_learned(new_classifier):
     random = np.random.default_rng(0)
     bodies = [random_text(random, random.integers(64, 90)) for _ in range(48)]

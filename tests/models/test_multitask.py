@@ -220,6 +220,7 @@ def test_mixed_precision(fresh):
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.thorough
 def test_mirrored_strategy_gives_the_same_weights(small_checkpoint):
     code = f"""
 import numpy as np, tensorflow as tf

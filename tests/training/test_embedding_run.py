@@ -12,6 +12,8 @@ import yaml
 import tfdomain
 from tfdomain.cli import main
 
+pytestmark = pytest.mark.thorough
+
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "embedding.md").read_text(encoding="utf-8")
 THINGS = ["loan", "card", "car", "job", "house", "银行卡", "贷款", "学校"]
 KINDS = ["lost", "new", "good", "old"]

@@ -20,6 +20,8 @@ from tfdomain.evaluation.prediction import evaluate_file, predict_file
 from tfdomain.serving.server import running_server
 from tfdomain.training.run import train
 
+pytestmark = pytest.mark.thorough
+
 WORDS = ["my car is lost", "", "we paid", "please help", "a good job", "the old house"]
 FEATURES = ["amount", "home ownership", "年收入", "issued"]
 

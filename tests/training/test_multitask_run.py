@@ -14,6 +14,8 @@ from tfdomain.errors import InputError
 from tfdomain.training.callbacks import Validation
 from tfdomain.training.run import train
 
+pytestmark = pytest.mark.thorough
+
 WORDS = [("my", "O"), ("old", "O"), ("car", "B-thing"), ("and", "O"), ("house", "B-thing"), (".", "O")]
 
 

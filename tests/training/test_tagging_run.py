@@ -125,6 +125,7 @@ def test_keys_that_cannot_be_are_refused(data, message):
         experiment_from(values, where="a.yaml")
 
 
+@pytest.mark.thorough
 def test_the_examples_of_the_page(tiny_checkpoint):
     page = (DOCS / "tagging.md").read_text(encoding="utf-8")
     experiment = experiment_from(yaml.safe_load(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1]), where="page")
