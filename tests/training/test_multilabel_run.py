@@ -17,6 +17,8 @@ from tfdomain.errors import InputError
 from tfdomain.evaluation.prediction import evaluate_file, predict_file
 from tfdomain.training.run import train
 
+pytestmark = pytest.mark.thorough
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 WORDS = {"lost": "risk", "poor": "风险", "school": "study"}
 COSTS = {"false_positive": 1.0, "false_negative": 10.0}

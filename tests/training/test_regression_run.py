@@ -13,6 +13,8 @@ from tfdomain.evaluation.prediction import evaluate_file, predict_file
 from tfdomain.training.callbacks import Validation
 from tfdomain.training.run import train
 
+pytestmark = pytest.mark.thorough
+
 PAIRS = [("my car is lost", "the car is lost"), ("we paid", "a bad school"), ("钱", "my money !"), ("loan", "a loan")]
 
 

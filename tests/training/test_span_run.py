@@ -16,6 +16,8 @@ from tfdomain.data.examples import Reading
 from tfdomain.data.readers import read_examples
 from tfdomain.training.run import train
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXTS = ["we paid the loan . ", "my car was lost at school . ", "银行 paid 😀 money . ", "the old house is good . "]
 
