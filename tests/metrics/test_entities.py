@@ -83,7 +83,10 @@ def test_the_counts_are_conllevals(legal):
         true = [random_tags(rng, length, legal) for length in lengths]
         # Mostly the true tags, so that there is something to find.
         predicted = [
-            [tag if rng.random() < 0.8 else other for tag, other in zip(tags, random_tags(rng, len(tags), False))]  # noqa: B905
+            [
+                tag if rng.random() < 0.8 else other
+                for tag, other in zip(tags, random_tags(rng, len(tags), False), strict=True)
+            ]
             for tags in true
         ]
         if legal:

@@ -3,7 +3,6 @@ import random
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_text  # noqa: F401 - registers the ops of the export
 from safetensors.numpy import load_file, save_file
 
 import tfdomain
