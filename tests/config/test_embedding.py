@@ -13,7 +13,8 @@ def test_defaults():
     made = experiment()
     assert made.data.text_columns == ["anchor", "positive"]
     assert made.model.settings() == {
-        "pooling": "mean", "loss": "multiple_negatives", "scale": 20.0, "margin": 0.2, "score_range": (0.0, 1.0)
+        "pooling": "mean", "loss": "multiple_negatives", "scale": 20.0, "margin": 0.2, "score_range": (0.0, 1.0),
+        "sampling_correction": False,
     }  # fmt: skip
 
 
@@ -25,6 +26,7 @@ def test_defaults():
         ({"text": ["a", "b", "c"], "label": "s"}, {"loss": "cosine"}, "names 3 columns, and the loss cosine reads two"),
         ({}, {"loss": "cosine"}, r"name their column in data\.label"),
         ({"label": "s"}, {}, "has no use for them"),
+        ({"label": "s"}, {"loss": "cosine", "sampling_correction": True}, "draws no negatives"),
         ({}, {"score_range": [1, 1]}, "does not rise"),
         ({}, {"loss": "nce"}, r"model\.loss is 'nce'"),
         ({"features": ["f"]}, {}, r"unknown key data\.features"),

@@ -60,6 +60,7 @@ def test_pairs_are_predicted_as_their_texts(new_embedder):
     [
         ({"scale": 5.0}, (ANCHORS, POSITIVES), None),
         ({}, (ANCHORS, POSITIVES, NEGATIVES), None),
+        ({"sampling_correction": True}, (ANCHORS[:3], [POSITIVES[0], POSITIVES[1], POSITIVES[1]]), None),
         ({"loss": "triplet", "margin": 1.5}, (ANCHORS, POSITIVES, NEGATIVES), None),
         ({"loss": "cosine", "score_range": [-1, 5]}, (ANCHORS, POSITIVES), [5, -1, 2, 0.5]),
     ],
@@ -76,7 +77,11 @@ def test_one_step_is_the_gradient_of_the_loss(new_embedder, settings, texts, lab
             losses = cosine_score_losses(*vectors, (np.array(labels) + 1) / 6)
         else:
             negatives = [column[:, tf.newaxis] for column in vectors[2:]]
-            losses = multiple_negatives_loss(*vectors[:2], *negatives, scale=settings.get("scale", 20.0))
+            ids_and_counts = {}
+            if settings.get("sampling_correction"):
+                ids_and_counts = {"positive_ids": tf.constant([0, 1, 1]), "positive_counts": tf.constant([1, 2, 2])}
+            scale = settings.get("scale", 20.0)
+            losses = multiple_negatives_loss(*vectors[:2], *negatives, scale=scale, **ids_and_counts)
         loss = tf.reduce_mean(losses)
     assert history.history["loss"][0] == pytest.approx(float(loss), rel=1e-5)
     for after, before, step in zip(trained.trainable_variables, variables, tape.gradient(loss, variables), strict=True):
@@ -150,6 +155,7 @@ def test_a_folder_is_a_plain_bert(new_embedder, tmp_path):
         ({"scale": 0}, "scale is 0"),
         ({"margin": 2.5}, "at most 2"),
         ({"score_range": [5, 0]}, "score_range is [5, 0]"),
+        ({"loss": "cosine", "sampling_correction": True}, "the loss cosine draws no negatives"),
     ],
 )
 def test_choices_are_checked(new_embedder, settings, expected):
@@ -169,6 +175,9 @@ def test_rows_must_fit_the_loss(new_embedder):
     assert "counts each anchor once" in refusal(lambda: new_embedder().evaluate(pairs, sample_weight=[1] * 4))
     assert "texts without another each" in refusal(lambda: new_embedder().evaluate(ANCHORS))
     assert "leave it out" in refusal(lambda: new_embedder().fit(pairs, label_smoothing=0.1))
+    corrected = new_embedder(sampling_correction=True)
+    dataset = tf.data.Dataset.from_tensors(dict(zip(("anchor", "positive"), pairs, strict=True)))
+    assert "a data set's are not counted" in refusal(lambda: corrected.fit(dataset))
 
 
 def test_a_callers_loss_is_refused(new_embedder):

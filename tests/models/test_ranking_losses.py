@@ -55,6 +55,16 @@ def test_the_symmetric_loss_is_the_mean_of_both_ways():
     close(multiple_negatives_loss(ANCHORS, POSITIVES, NEGATIVES, symmetric=True), np.mean(both, axis=0))
 
 
+def test_frequent_positives_lose_the_logarithm_of_their_counts():
+    counts = np.array([1, 5, 2, 30, 1, 7])
+    logits = np.array([[20 * cosine(anchor, positive) for positive in POSITIVES] for anchor in ANCHORS])
+    logits -= np.log(counts)
+    expected = np.log(np.exp(logits).sum(axis=1)) - np.diag(logits)
+    close(multiple_negatives_loss(ANCHORS, POSITIVES, positive_counts=counts), expected)
+    # In proportion is enough.
+    close(multiple_negatives_loss(ANCHORS, POSITIVES, positive_counts=counts / 46), expected)
+
+
 @pytest.mark.parametrize("kind", [np.int64, str])
 def test_equal_positives_are_no_negatives(kind):
     ids = np.array([7, 8, 7, 9, 7, 10]).astype(kind)

@@ -49,6 +49,7 @@ class EmbedderHead(Head):
         scale: What `multiple_negatives` multiplies cosines with.
         margin: By how much `triplet` wants a negative further off than the positive.
         score_range: The scores of unrelated texts and of texts equal in meaning, for `cosine`.
+        sampling_correction: Whether `multiple_negatives` makes up for positives that are frequent in training.
     """
 
     pooling: Literal["cls", "mean"] = "mean"
@@ -56,6 +57,7 @@ class EmbedderHead(Head):
     scale: Annotated[float, Field(gt=0)] = 20.0
     margin: Annotated[float, Field(gt=0, le=2)] = 0.2
     score_range: tuple[float, float] = (0.0, 1.0)
+    sampling_correction: bool = False
 
     @pydantic.field_validator("score_range")
     @classmethod
@@ -82,4 +84,6 @@ class EmbeddingExperiment(Experiment):
             if loss == "cosine":
                 raise ValueError("the loss cosine learns from scores: name their column in data.label")
             raise ValueError(f"data.label names scores, and the loss {loss} has no use for them: choose cosine")
+        if self.model.sampling_correction and loss != "multiple_negatives":
+            raise ValueError(f"model.sampling_correction is on, and the loss {loss} draws no negatives: leave it out")
         return self

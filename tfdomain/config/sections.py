@@ -22,9 +22,10 @@ class Section(BaseModel):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _refuse_booleans(cls, values):
-        # Python would take yes and no for 1 and 0, and no key here is a switch.
+        # Python would take yes and no for 1 and 0 where a number is meant.
         for key, value in values.items() if isinstance(values, dict) else ():
-            if isinstance(value, bool):
+            field = cls.model_fields.get(key)
+            if isinstance(value, bool) and (field is None or field.annotation is not bool):
                 raise ValueError(f"{key} is {value}, which says nothing here; a word like yes or no needs quotes")
         return values
 

@@ -56,6 +56,8 @@ class TextEmbedder(TextModel):
         margin: By how much a negative is to stand further off than the positive, in `triplet`; above 0, at
             most 2.
         score_range: The scores of unrelated texts and of texts equal in meaning, for `cosine`.
+        sampling_correction: Whether `multiple_negatives` makes up for positives that are frequent in training,
+            and are therefore negatives often: a recommender is not to learn that liked films are unlikely.
         seed: Of nothing here, since no weight is fresh.
 
     Raises:
@@ -90,6 +92,7 @@ class TextEmbedder(TextModel):
         scale: float = 20.0,
         margin: float = 0.2,
         score_range: Sequence[float] = (0.0, 1.0),
+        sampling_correction: bool = False,
         seed: int = 0,
         **kwargs: Any,
     ):
@@ -104,9 +107,13 @@ class TextEmbedder(TextModel):
             raise InputError(f"margin is {margin}", mend="choose one above 0, at most 2")
         if len(score_range) != 2 or not -np.inf < score_range[0] < score_range[1] < np.inf:
             raise InputError(f"score_range is {list(score_range)}", mend="give the lowest and the highest score")
+        if sampling_correction and loss != "multiple_negatives":
+            problem = f"sampling_correction is on, and the loss {loss} draws no negatives"
+            raise InputError(problem, mend="leave it out, or choose multiple_negatives")
         # Keras keeps a `loss` of its own.
         self.pooling, self.loss_name = pooling, loss
         self.scale, self.margin, self.score_range = scale, margin, [float(score) for score in score_range]
+        self.sampling_correction = sampling_correction
         self.needs_labels = loss == "cosine"
         self.headline = ("spearman", "pearson") if self.needs_labels else ("recall_at_1", "mrr")
         if encoder.pooler is not None:
@@ -161,6 +168,8 @@ class TextEmbedder(TextModel):
         if self.loss_name == "triplet":
             return triplet_losses(outputs["anchor"], outputs["positive"], outputs["negative"], self.margin)
         ids = {f"{name}_ids": batch[f"{name}_text_ids"] for name in outputs}
+        if self.sampling_correction:
+            ids["positive_counts"] = tf.cast(batch["labels"], tf.int64)
         # The negatives of one device are those of the whole batch, so that several train the same.
         vectors, ids, start = gather_examples(outputs, ids)
         negatives = vectors.get("negative")
@@ -181,7 +190,8 @@ class TextEmbedder(TextModel):
         Args:
             x: A tuple of two or three lists, columns by name (`anchor`, `positive`, `negative`), or a data set
                 of such dictionaries, with scores of such tuples and a score.
-            labels: What `encode_labels` gives; None for losses without scores.
+            labels: What `encode_labels` gives; None for losses without scores. With `sampling_correction` a
+                row's label is how often its positive occurs.
             options: As for every model.
             **more: As for every model.
 
@@ -194,7 +204,9 @@ class TextEmbedder(TextModel):
             names = " or ".join(f"({', '.join(TRAINING_NAMES[:count])})" for count in wanted)
             problem += f", and the loss {self.loss_name} reads {names}"
             raise InputError(problem, where="x", mend="give a tuple of such lists, or columns by these names")
-        if labels is not None:
+        if self.sampling_correction:
+            labels = _positive_counts(x, more.get("rows"))
+        elif labels is not None:
             rows = np.arange(len(labels)) if more.get("rows") is None else more["rows"]
             low, high = self.score_range
             wrong = rows[(labels[rows] < low) | (labels[rows] > high)]
@@ -309,6 +321,7 @@ class TextEmbedder(TextModel):
             "scale": self.scale,
             "margin": self.margin,
             "score_range": self.score_range,
+            "sampling_correction": self.sampling_correction,
         }
 
     def transformers_form(self) -> dict[str, Any]:
@@ -332,6 +345,16 @@ class TextEmbedder(TextModel):
             return dropout_seed
         number = self.encoder.num_dropout_layers + place
         return tf.random.experimental.stateless_fold_in(dropout_seed, number, alg="philox")
+
+
+def _positive_counts(x: Any, rows: np.ndarray | None) -> np.ndarray:
+    """How often each row's positive occurs in the rows that are trained on, int32 `[n]`."""
+    if isinstance(x, tf.data.Dataset):
+        problem = "sampling_correction counts positives, and a data set's are not counted"
+        raise InputError(problem, where="x", mend="give lists or columns, or leave it out")
+    _, places = np.unique(np.asarray(pairs_of(x)["positive"], str), return_inverse=True)
+    counts = np.bincount(places if rows is None else places[rows], minlength=len(places))
+    return counts[places].astype("int32")
 
 
 def _key(name: str, key: str) -> str:

@@ -25,6 +25,7 @@ def multiple_negatives_loss(
     anchor_ids: tf.Tensor | None = None,
     positive_ids: tf.Tensor | None = None,
     negative_ids: tf.Tensor | None = None,
+    positive_counts: tf.Tensor | None = None,
     symmetric: bool = False,
 ) -> tf.Tensor:
     """Cross-entropy of picking each anchor's positive among all positives and negatives of the batch, by cosine.
@@ -41,6 +42,9 @@ def multiple_negatives_loss(
         anchor_ids: Integers or strings `[batch]`, equal for equal anchors; None: all differ.
         positive_ids: Integers or strings `[batch]`, equal for equal positives; None: all differ.
         negative_ids: `[batch, count]`, as `positive_ids` names the same texts; None: none is a positive.
+        positive_counts: Numbers `[batch]` above 0, in proportion to how often each positive is drawn into a
+            batch. Without them a text that is drawn often is a negative often, and ends up below its due; with
+            them the logarithm is taken off its logits. Hard negatives are not drawn, and stay as they are.
         symmetric: Whether each positive has to pick its anchor as well; the loss is the mean of both.
 
     Returns:
@@ -48,11 +52,14 @@ def multiple_negatives_loss(
 
     Reference:
         Henderson et al. 2017, "Efficient Natural Language Response Suggestion for Smart Reply";
-        Karpukhin et al. 2020, "Dense Passage Retrieval for Open-Domain Question Answering", for hard negatives.
+        Karpukhin et al. 2020, "Dense Passage Retrieval for Open-Domain Question Answering", for hard negatives;
+        Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations".
     """
     _check_scale(scale)
     anchors, positives = _unit(anchors), _unit(positives)
     logits = scale * tf.matmul(anchors, positives, transpose_b=True)
+    if positive_counts is not None:
+        logits -= tf.math.log(tf.cast(positive_counts, tf.float32))
     same = _same(anchor_ids, positive_ids, tf.shape(logits)[0])
     logits = tf.where(same, _MASKED, logits)
     forward = logits
