@@ -69,7 +69,9 @@ def uncased(tokenizers) -> Tokenizer:
     return tokenizers["uncased"][0]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [name if name == "uncased" else pytest.param(name, marks=pytest.mark.thorough) for name in NAMES]
+)
 def test_random_unicode_gives_the_ids_of_the_reference(tokenizers, name):
     ours, reference = tokenizers[name]
 
@@ -225,7 +227,7 @@ class Exported(tf.Module):
         return self.tokenizer(texts, pairs, max_length=16, return_offsets=True)
 
 
-@pytest.mark.parametrize("name", ["uncased", "chinese"])
+@pytest.mark.parametrize("name", [pytest.param("uncased", marks=pytest.mark.thorough), "chinese"])
 def test_a_saved_model_gives_the_ids_of_the_reference(tokenizers, tmp_path, name):
     ours, reference = tokenizers[name]
     tf.saved_model.save(Exported(ours), str(tmp_path / "model"))

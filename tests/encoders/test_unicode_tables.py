@@ -16,6 +16,7 @@ from tfdomain.encoders.vocabulary import read_tokenizer_files
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
+@pytest.mark.thorough
 def test_the_stored_table_is_what_the_reference_says_now():
     path = Path(__file__).parents[2] / "experiments" / "make_unicode_table.py"
     spec = importlib.util.spec_from_file_location("make_unicode_table", path)
@@ -29,6 +30,7 @@ def test_the_stored_table_is_what_the_reference_says_now():
         np.testing.assert_array_equal(stored[name], table, err_msg=name)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("lowercase", "strip_accents"), [(True, None), (False, None), (True, False), (False, True)])
 def test_every_code_point_gives_the_ids_of_the_reference(tmp_path, lowercase, strip_accents):
     # Every assigned character is a token, at the start of a word and inside: none hides behind [UNK].

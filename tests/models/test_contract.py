@@ -158,12 +158,21 @@ ROWS = {
         ),
     ],
 }
-# The fast suite has the first row of each task.
-CASES = [
-    pytest.param(Case(task, row), id=f"{task}-{place}", marks=[pytest.mark.thorough] * (place > 0))
-    for task, rows in ROWS.items()
-    for place, row in enumerate(rows)
-]
+
+
+def cases(is_fast):
+    """A parameter for each row; the fast suite has those whose task and place `is_fast` holds for."""
+    return [
+        pytest.param(Case(task, row), id=f"{task}-{place}", marks=[pytest.mark.thorough] * (not is_fast(task, place)))
+        for task, rows in ROWS.items()
+        for place, row in enumerate(rows)
+    ]
+
+
+# What trains once more takes seconds a row: the fast suite does it for one.
+trains_again = pytest.mark.parametrize(
+    "case", cases(lambda task, place: task == "classification" and not place), indirect=True, scope="module"
+)
 FIT = {"epochs": 1, "batch_size": 2, "verbose": 0, "learning_rate": 0.01}
 
 
@@ -263,7 +272,7 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     return worker
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(scope="module", params=cases(lambda task, place: not place))
 def case(request):
     return request.param
 
@@ -303,6 +312,7 @@ def test_save_and_load(case, trained, tmp_path):
     assert_close(again.predict(case.row.x), trained.predict(case.row.x), 0)
 
 
+@trains_again
 def test_fit_is_a_function_of_the_seed(case, fresh, trained):
     same, other = fresh(), fresh()
     before = same.get_weights()
@@ -314,6 +324,7 @@ def test_fit_is_a_function_of_the_seed(case, fresh, trained):
         assert any(not np.array_equal(one, two) for one, two in zip(first, different, strict=True))
 
 
+@trains_again
 def test_fit_takes_a_dataset(case, fresh):
     row, model = case.row, fresh()
     dataset = as_dataset(row.fit_x, None if row.labels is None else model.encode_labels(row.labels))
@@ -396,6 +407,7 @@ def test_mixed_precision(case, fresh, policy):
     assert all(variable.dtype == "float32" for variable in model.trainable_variables)
 
 
+@trains_again
 def test_mirrored_strategy_gives_the_same_weights(case, two_replicas, small_checkpoint):
     two_replicas.run(f"""
 import numpy as np, tensorflow as tf

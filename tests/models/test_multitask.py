@@ -78,6 +78,7 @@ def test_a_pooler_that_no_task_reads_is_not_trained(fresh):
     assert not model.encoder.pooler.trainable
 
 
+@pytest.mark.thorough
 def test_the_loss_is_the_weighted_sum_of_the_tasks_own(fresh):
     model = fresh(loss_weights={"ner": 0.5, "stars": 2.0})
     options = FitOptions(batch_size=12)
@@ -141,6 +142,7 @@ def test_equal_texts_lose_other_numbers_in_each_task(fresh, monkeypatch):
 # What every public model keeps (test_contract.py has the models of one task).
 
 
+@pytest.mark.thorough
 def test_config_round_trip(trained):
     config = json.loads(json.dumps(trained.get_config()))
     again = tfdomain.MultiTaskModel.from_config(config)

@@ -38,7 +38,7 @@ def test_a_column_called_text_is_a_feature_of_a_table_alone(small_checkpoint):
     assert model.predict({"text": [2.0]}).shape == (1, 2)
 
 
-@pytest.mark.parametrize("fusion", ["gated", "concatenation"])
+@pytest.mark.parametrize("fusion", ["gated", pytest.param("concatenation", marks=pytest.mark.thorough)])
 def test_text_and_table_both_count(small_checkpoint, fusion):
     model = make(small_checkpoint, features=SPECS, fusion=fusion, dropout_rate=0.0)
     x = {"text": TEXTS, **TABLE}

@@ -63,6 +63,7 @@ def random_pairs(num_rows):
     return questions, contexts
 
 
+@pytest.mark.thorough
 def test_learns_and_answers(trained):
     predictions = trained.predict((QUESTIONS, CONTEXTS))
     assert predictions["answer"].tolist() == ["bank", "a loan", "the school", ""]

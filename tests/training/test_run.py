@@ -88,7 +88,8 @@ def test_tensorboard_holds_curves_text_pictures_and_the_graph(finished):
     assert "learning_rate" in events.Tensors(text[0])[0].tensor_proto.string_val[0].decode()
 
 
-@pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.thorough), 30])
+@pytest.mark.thorough
+@pytest.mark.parametrize("after", [1, 30])
 def test_killed_run_ends_with_the_same_weights(experiment_file, finished, tmp_path, after):
     arguments = [
         sys.executable, "-m", "tfdomain", "train", str(experiment_file), "--set", "training.best=roc_auc",
@@ -167,6 +168,7 @@ def test_metric_that_the_rows_leave_undefined_is_refused_before_training(experim
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.thorough
 def test_empty_text_is_a_fault_in_training_rows_alone(experiment_file, tmp_path):
     (tmp_path / "empty.csv").write_text('reason,status\nwe paid,repaid\n"",default\n')
     tested = load_experiment(experiment_file, [f"data.test={tmp_path / 'empty.csv'}", "training.epochs=1"])
@@ -185,6 +187,7 @@ def test_resume_of_a_complete_run_changes_nothing(finished, experiment_file):
     assert before == {path: os.stat(path).st_mtime_ns for path in finished.rglob("*")}
 
 
+@pytest.mark.thorough
 def test_early_stopping(experiment_file, tmp_path):
     settings = ["training.best=accuracy", "training.patience=1", "training.learning_rate=1.0e-9", "training.epochs=9"]
     train(load_experiment(experiment_file, settings), tmp_path / "run", folder=experiment_file.parent, verbose=0)

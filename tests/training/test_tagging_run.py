@@ -60,6 +60,7 @@ def test_a_run_of_column_files(folder):
     assert measured["entity_f1"] == pytest.approx(metrics["test"]["entity_f1"])
 
 
+@pytest.mark.thorough
 def test_files_of_another_form_are_measured_too(folder):
     model = tfdomain.load(folder / "run/model")
     spans = [("my car", [[3, 6, "thing"]]), ("the bank", [[4, 8, "place"]]), ("lost", [])]
@@ -73,6 +74,7 @@ def test_files_of_another_form_are_measured_too(folder):
     assert 0 < evaluate_file(model, [other], on_bad_row="skip")["num_skipped"] < 20
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
 def test_answers_of_a_file(folder, ending):
     model = tfdomain.load(folder / "run/model")
