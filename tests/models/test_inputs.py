@@ -167,3 +167,13 @@ def test_labels_come_off_pairs_too(make):
     assert column(source, "labels") == [0] * 5
     assert max(batch["segment_ids"].numpy().max() for batch in source.epoch(0)) == 1
     assert without_labels(TEXTS) is TEXTS
+
+
+@pytest.mark.parametrize("kind", ["texts", "tokens", "dataset"])
+def test_no_thread_tunes_what_is_read(make, tokenizer, kind):
+    x = {
+        "texts": TEXTS,
+        "tokens": {name: value.numpy() for name, value in tokenizer(TEXTS).items()},
+        "dataset": tf.data.Dataset.from_tensor_slices(TEXTS),
+    }[kind]
+    assert make(x).epoch(0).options().autotune.enabled is False

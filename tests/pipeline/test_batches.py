@@ -210,3 +210,8 @@ def test_a_folder_for_lengths_that_cannot_be_used(tokenizer, tmp_path, monkeypat
     monkeypatch.setenv("TFDOMAIN_CACHE_DIR", str(tmp_path / "file"))
     with pytest.raises(TfdomainError, match=r"the cache cannot be used \(.*\); set TFDOMAIN_CACHE_DIR to"):
         TokenBatches(TEXTS, tokenizer=tokenizer, lengths_cache=tmp_path / "file")
+
+
+def test_no_thread_tunes_an_epoch_that_it_would_keep_from_ending(tokenizer):
+    batches = TokenBatches(["one", "two"], tokenizer=tokenizer, batch_size=1)
+    assert batches.epoch(0).options().autotune.enabled is False

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfdomain.errors import InputError
 from tfdomain.optimization.loop import EpochSource
+from tfdomain.pipeline.tuning import untuned
 
 __all__ = ["SHARES", "TaskBatches", "rows_of_update"]
 
@@ -76,4 +77,4 @@ def _stretch(source: EpochSource, start: int, count: int) -> tf.data.Dataset:
 
     # Which of its own epochs comes next is Python's to say; inside each the tokenizing stays parallel.
     signature = source.epoch(0).element_spec
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+    return untuned(tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(tf.data.AUTOTUNE))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfdomain.errors import InputError
 from tfdomain.pipeline.order import epoch_batches
+from tfdomain.pipeline.tuning import untuned
 
 __all__ = ["TokenArrays"]
 
@@ -59,6 +60,5 @@ class TokenArrays:
                 yield {name: array[rows] for name, array in self._arrays.items()} | {"row_ids": rows}
 
         spec = {name: tf.TensorSpec([None, *array.shape[1:]], array.dtype) for name, array in self._arrays.items()}
-        return tf.data.Dataset.from_generator(
-            generate, output_signature=spec | {"row_ids": tf.TensorSpec([None], tf.int64)}
-        )
+        spec["row_ids"] = tf.TensorSpec([None], tf.int64)
+        return untuned(tf.data.Dataset.from_generator(generate, output_signature=spec))

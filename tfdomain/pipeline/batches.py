@@ -12,6 +12,7 @@ from tfdomain.data.values import TextColumn, as_text_array, fingerprint
 from tfdomain.errors import InputError
 from tfdomain.pipeline.lengths import token_lengths
 from tfdomain.pipeline.order import Batches, epoch_batches
+from tfdomain.pipeline.tuning import untuned
 
 __all__ = ["TEXT_NAMES", "TOKEN_KEYS", "TokenBatches", "tokenize_texts"]
 
@@ -175,7 +176,7 @@ class TokenBatches:
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        return dataset.prefetch(tf.data.AUTOTUNE)
+        return untuned(dataset.prefetch(tf.data.AUTOTUNE))
 
     def _generate(self, batches: Batches) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
         for positions in batches:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfdomain.errors import InputError
 from tfdomain.pipeline.batches import TEXT_NAMES, TOKEN_KEYS, Prepare, tokenize_texts
+from tfdomain.pipeline.tuning import untuned
 
 __all__ = ["tokenized"]
 
@@ -52,7 +53,7 @@ def tokenized(
         missing = [key for key in TOKEN_KEYS if key not in spec]
         if missing:
             raise _form_error(f"dictionaries without {', '.join(missing)}")
-        return dataset
+        return untuned(dataset)
     columns, label, _ = _parts(spec, names)
     ranks = {column.shape.rank for column in columns.values()}
     if ranks not in ({0}, {1}):
@@ -71,7 +72,7 @@ def tokenized(
         return batch
 
     dataset = dataset.map(to_tokens, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return untuned(dataset.prefetch(tf.data.AUTOTUNE))
 
 
 def _parts(element: Any, names: Sequence[str]) -> tuple[dict[str, Any], Any, Any]:
