@@ -245,7 +245,7 @@ def test_limits_of_size_and_time(everything):
         for content, headers in [
             (fits + b" ", {}),
             (b" " * 5_000_000, {}),
-            (gzip.compress(fits + b" "), {"Content-Encoding": "gzip"}),
+            (gzip.compress(fits + b" ", mtime=0), {"Content-Encoding": "gzip"}),
         ]:
             response = httpx.post(url, content=content, headers=headers)
             assert response.status_code == 413
