@@ -83,7 +83,9 @@ def test_evaluate(inside, capsys):
     assert "accuracy" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize(
+    "ending", ["jsonl", *(pytest.param(each, marks=pytest.mark.thorough) for each in ("csv", "parquet"))]
+)
 def test_predict(inside, capsys, labelled_texts, ending):
     target = inside / f"out.{ending}"
     (inside / "empty_too.csv").write_text('reason\nmy car is lost\n""\nwe paid\n')
@@ -146,7 +148,9 @@ BAD_ROWS = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_ROWS)
+@pytest.mark.parametrize(
+    "name", ["too few fields", *(pytest.param(name, marks=pytest.mark.thorough) for name in [*BAD_ROWS][1:])]
+)
 def test_bad_rows_are_refused_with_their_lines_or_skipped(inside, capsys, name):
     content, expected = BAD_ROWS[name]
     (inside / "bad.csv").write_bytes(content + b"the debt,default\nwe need help,repaid\n")
@@ -164,6 +168,7 @@ def test_unseen_label_is_named_with_its_row(inside, capsys):
     assert re.search(r"new_label.csv: line 3: label 'repayed' was never seen in training; did you mean 'repaid'", line)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("names", [["1", "2", "3", "5"], ["01", "1", "10"]])
 def test_labels_that_are_numbers(inside, capsys, names):
     rows = [(f"we paid {'money ' * place}", name) for place, name in enumerate(names) for _ in range(6)]

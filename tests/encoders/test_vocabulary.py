@@ -113,6 +113,7 @@ def test_the_same_files_count_as_for_the_reference(tmp_path, name):
     assert_equal(Tokenizer.from_pretrained(folder), reference)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_saved_tokenizer_is_the_same_for_us_and_the_reference(tmp_path, name):
     tokenizer = Tokenizer.from_pretrained(write(tmp_path / "first", **FOLDERS[name]))

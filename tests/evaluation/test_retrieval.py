@@ -105,6 +105,7 @@ def test_items_must_have_texts_and_ids_of_their_own(model, tmp_path):
     assert build_index(model, [path], tmp_path / "i", **skipping).ids == ["1", "2"]
 
 
+@pytest.mark.thorough
 def test_command_line(model, items, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model.save("model")

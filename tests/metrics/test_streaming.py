@@ -108,6 +108,7 @@ print(strategy.num_replicas_in_sync, float(metric.result()))
 """
 
 
+@pytest.mark.thorough
 def test_replicas_add_up(case):
     # In a process of its own: the number of devices cannot change once TensorFlow has started.
     labels, probabilities, _ = case

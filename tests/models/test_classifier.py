@@ -170,6 +170,7 @@ def test_predict_takes_a_dataset_whatever_its_labels(trained):
         np.testing.assert_allclose(trained.predict(x), expected, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_evaluate_is_the_same_however_the_rows_come(trained):
     expected = trained.evaluate(TEXTS, ANSWERS)
     assert expected["num_examples"] == 4
@@ -206,6 +207,7 @@ def test_what_cannot_be_evaluated_is_one_line(trained, arguments, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_a_model_of_pairs_wants_pairs(trained_pairs):
     assert trained_pairs.pairs
     for x in (TEXTS, dataset()):

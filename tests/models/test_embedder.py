@@ -45,6 +45,7 @@ def test_vectors_are_the_pooled_states_at_length_one(new_embedder, pooling):
         np.testing.assert_allclose(vector, pooled / np.linalg.norm(pooled), atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_pairs_are_predicted_as_their_texts(new_embedder):
     model = new_embedder()
     for pairs in ((ANCHORS, POSITIVES), {"anchor": ANCHORS, "positive": POSITIVES}, (ANCHORS, POSITIVES, NEGATIVES)):
@@ -127,6 +128,7 @@ def test_scored_pairs_are_measured_by_rank_and_error(new_embedder):
     assert model.held_out_figures(metrics)["loss"] == metrics["mse"]
 
 
+@pytest.mark.thorough
 def test_datasets_of_texts_alone(new_embedder):
     model = new_embedder()
     dataset = tf.data.Dataset.from_tensor_slices({"anchor": ANCHORS, "positive": POSITIVES})

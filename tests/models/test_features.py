@@ -215,6 +215,7 @@ np.save("answer.npy", answer["vectors"].numpy())
 """
 
 
+@pytest.mark.thorough
 def test_an_export_needs_tensorflow_only_and_keeps_the_names(specs, tmp_path):
     encoder = FeatureEncoder(specs)
     signature = encoder.reader.signature()

@@ -112,6 +112,7 @@ def test_the_end_of_a_long_text_is_learned(new_classifier):
     np.testing.assert_array_equal(cut.predict([f"{bodies[0]} lost"]), cut.predict([f"{bodies[0]} paid"]))
 
 
+@pytest.mark.thorough
 def test_the_export_answers_as_predict(new_classifier, tmp_path):
     random = np.random.default_rng(0)
     model = new_classifier(max_length=6000, window_length=32, windows="attention")

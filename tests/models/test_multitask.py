@@ -61,6 +61,7 @@ def assert_same(actual, expected, atol=0.0):
             np.testing.assert_allclose(*confidences, atol=atol, rtol=0)
 
 
+@pytest.mark.thorough
 def test_all_tasks_move_the_one_encoder(fresh, trained):
     models = trained.models
     assert all(model.encoder is trained.encoder for model in models.values())
@@ -105,6 +106,7 @@ def test_uncertainty_weighs_as_the_paper_says():
     assert total == pytest.approx(2 / sigmas[0] ** 2 + 3 / (2 * sigmas[1] ** 2) + np.log(sigmas.prod()), rel=1e-6)
 
 
+@pytest.mark.thorough
 def test_uncertainties_move_at_a_rate_of_their_own(trained):
     variable = trained.task_losses.log_variances
     assert trained.optimizer.rate_multipliers == {variable.path: 0.01 / FIT["learning_rate"]}
@@ -151,6 +153,7 @@ def test_config_round_trip(trained):
     assert_same(again.predict(X), trained.predict(X))
 
 
+@pytest.mark.thorough
 def test_save_and_load(trained, tmp_path):
     data = {"intent": {"text": "question", "label": "intent"}}
     trained.save(tmp_path / "model", data=data)
@@ -174,6 +177,7 @@ def test_fit_is_a_function_of_the_seed(fresh, trained):
     assert any(not np.array_equal(one, two) for one, two in zip(other.get_weights(), first, strict=True))
 
 
+@pytest.mark.thorough
 def test_evaluate_and_validation_are_each_tasks_own(trained):
     measured = trained.evaluate(X, Y)
     assert measured["stars"] == trained.models["stars"].evaluate(X["stars"], Y["stars"])
@@ -183,6 +187,7 @@ def test_evaluate_and_validation_are_each_tasks_own(trained):
     assert "loss" not in figures
 
 
+@pytest.mark.thorough
 def test_export_answers_as_predict(trained, tmp_path):
     folder = trained.export(tmp_path / "served")
     code = f"""

@@ -62,6 +62,7 @@ def test_tokens_without_the_columns_are_refused(small_checkpoint):
         model.predict(model.tokenizer(TEXTS))
 
 
+@pytest.mark.thorough
 def test_what_is_new_learns_faster(small_checkpoint):
     models = [make(small_checkpoint, features=SPECS, dropout_rate=0.0) for _ in range(2)]
     before = models[0].head_tensors()
@@ -78,6 +79,7 @@ def test_what_is_new_learns_faster(small_checkpoint):
         np.testing.assert_allclose(one - old, other - old, atol=1e-7)
 
 
+@pytest.mark.thorough
 def test_predictions_do_not_hang_on_the_rows_around_them(small_checkpoint):
     model = make(small_checkpoint, features=SPECS)
     x = {"text": TEXTS, **TABLE}

@@ -132,6 +132,7 @@ def test_scale_comes_from_a_dataset_too(make, batch_size):
     np.testing.assert_allclose(model.deviations, TWO.std(axis=0), rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_dataset_of_one_number_a_text(make, trained):
     model = make()
     dataset = tf.data.Dataset.from_tensor_slices((TEXTS, STARS)).batch(2)

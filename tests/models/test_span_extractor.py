@@ -78,6 +78,7 @@ def test_learns_and_answers(trained):
     assert trained.evaluate({"context": CONTEXTS, "question": QUESTIONS}, ANSWERS) == metrics
 
 
+@pytest.mark.thorough
 def test_loss_is_that_of_numpy_over_windows(trained):
     batch = trained.prepare({"question": tf.constant(QUESTIONS), "context": tf.constant(CONTEXTS)})
     batch["labels"] = tf.constant(trained.encode_labels(ANSWERS))
@@ -118,6 +119,7 @@ def test_windows_see_the_question_and_every_character(trained):
     assert sorted(begun) == np.flatnonzero(words.begins).tolist()
 
 
+@pytest.mark.thorough
 def test_signature_equals_predict_on_random_pairs(trained, tmp_path):
     questions, contexts = random_pairs(200)
     trained.answer_threshold = None
@@ -156,6 +158,7 @@ def test_answers_are_whole_words_of_at_most_so_many_tokens(small_checkpoint, par
             assert not (context[edge - 1 : edge + 1].isascii() and context[edge - 1 : edge + 1].isalpha()) or edge == 0
 
 
+@pytest.mark.thorough
 def test_threshold_decides_what_is_no_answer(parts):
     x = (QUESTIONS[:2], CONTEXTS[1:3])
     model = SpanExtractor(*parts, answer_threshold=None)
@@ -172,6 +175,7 @@ def test_threshold_decides_what_is_no_answer(parts):
     assert [bool(answer) for answer in model.predict(x)["answer"]] == (margins >= margins.mean()).tolist()
 
 
+@pytest.mark.thorough
 def test_folder_is_what_transformers_calls_question_answering(trained, tmp_path):
     trained.save(tmp_path / "model")
     config = json.loads((tmp_path / "model/config.json").read_text())

@@ -70,7 +70,9 @@ def random_texts(count):
     return [*texts, "", " ", "😀", "房" * 5000, "loan " * 1000, "x" * 5000]
 
 
-@pytest.mark.parametrize("settings", DECODERS, ids=["softmax", "crf"])
+@pytest.mark.parametrize(
+    "settings", [pytest.param(DECODERS[0], marks=pytest.mark.thorough), DECODERS[1]], ids=["softmax", "crf"]
+)
 def test_the_signature_equals_predict_on_200_texts(new_tagger, tmp_path, settings):
     model, texts = new_tagger(**settings), random_texts(200)
     signature = tf.saved_model.load(str(model.export(tmp_path / "served"))).signatures["serving_default"]
@@ -107,7 +109,10 @@ def test_entities_are_where_they_say(new_tagger):
             assert 0 < one["confidence"] <= 1
 
 
-@pytest.mark.parametrize("settings", [{"decoder": "softmax"}, {"decoder": "crf", "scheme": "bioes"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"decoder": "softmax"}, pytest.param({"decoder": "crf", "scheme": "bioes"}, marks=pytest.mark.thorough)],
+)
 def test_windows_change_nothing_where_tokens_do_not_see_each_other(new_tagger, blind_encoder, settings):
     rng = random.Random(2)
     texts = [" ".join(rng.choices(["loan", "lending", "paid", "银行", ","], k=length)) for length in (4, 20, 25)]

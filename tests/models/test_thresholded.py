@@ -48,6 +48,7 @@ def test_serve_gives_the_same_as_answers(new_classifier, monkeypatch, settings):
     np.testing.assert_array_equal(outputs["score"], [answer["score"] for answer in model.answers(SCORES)])
 
 
+@pytest.mark.thorough
 def test_what_is_chosen_is_best_on_the_examples_and_kept(new_classifier, tmp_path):
     model = new_classifier()
     texts = [f"{word} money" for word in ("loan", "car", "debt", "bank", "school", "lost", "help", "paid")]

@@ -146,6 +146,7 @@ def test_folder_of_a_run_that_was_killed_at_its_first_file_is_free(experiment_fi
     assert not (tmp_path / "run/.config.yaml.ab12_cd3").exists()
 
 
+@pytest.mark.thorough
 def test_best_by_loss_is_the_validation_loss(experiment_file, tmp_path):
     experiment = load_experiment(experiment_file, ["training.best=loss", "training.epochs=2"])
     metrics = train(experiment, tmp_path / "run", folder=experiment_file.parent, verbose=0)
@@ -153,6 +154,7 @@ def test_best_by_loss_is_the_validation_loss(experiment_file, tmp_path):
     assert notes["value"] == pytest.approx(metrics["validation"]["log_loss"], rel=1e-6)
 
 
+@pytest.mark.thorough
 def test_best_by_a_class(experiment_file, tmp_path):
     experiment = load_experiment(experiment_file, ["training.best=per_class.default.f1", "training.epochs=1"])
     metrics = train(experiment, tmp_path / "run", folder=experiment_file.parent, verbose=0)

@@ -97,6 +97,7 @@ def test_answers_of_a_file(folder, ending):
             assert one == other
 
 
+@pytest.mark.thorough
 def test_what_is_cut_and_what_is_never_seen_is_told(tmp_path, tiny_checkpoint, capsys):
     lines = [{"text": "my carpet 房屋", "entities": [[3, 6, "x"], [10, 11, "x"]]}, {"text": "we paid", "entities": []}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
