@@ -84,6 +84,10 @@ def test_evaluate_and_predict(run, capsys):
     assert told[0]["source_answer"] == "a note"
     assert told[0]["answer"] == CONTEXTS[2][told[0]["start"] : told[0]["end"]]
     assert told[1]["answer"] == "" and told[1]["score"] == 0
+    command("predict", run, "--input", run.parent / "test.json", "--output", run.parent / "squad.jsonl")
+    told = [json.loads(line) for line in (run.parent / "squad.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["id"], row["question"]) for row in told[:2]] == [("0-0", "what ?"), ("0-none", "who ?")]
+    assert len(told) == 4 and all(row["answer"] == row["context"][row["start"] : row["end"]] for row in told)
 
 
 def test_every_key_is_documented_with_its_default():

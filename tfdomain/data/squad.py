@@ -10,7 +10,7 @@ Jia and Liang 2018, "Know What You Don't Know: Unanswerable Questions for SQuAD"
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +18,9 @@ from tfdomain.data.faults import BROKEN_UTF8
 from tfdomain.data.json_lines import HALF_A_PAIR, MALFORMED, NOT_AN_OBJECT
 from tfdomain.data.sources import read_blocks
 from tfdomain.errors import InputError
+from tfdomain.files import whole_file
 
-__all__ = ["Answer", "Question", "is_flat", "question_id", "read_question", "read_records"]
+__all__ = ["Answer", "Question", "flat_files", "is_flat", "question_id", "read_question", "read_records"]
 
 SQUAD_ENDING = ".json"
 FLAT_ENDINGS = (".jsonl", ".ndjson")
@@ -103,6 +104,29 @@ def _items(value: Any, key: str, parent: str, path: Path) -> Iterator[tuple[str,
         raise InputError(problem, where=str(path), mend=mend)
     for index, item in enumerate(items):
         yield f"{parent}{'.' if parent else ''}{key}[{index}]", item
+
+
+def flat_files(files: Sequence[Path], folder: Path) -> list[Path]:
+    """The files, those in SQuAD's form written anew with a question a line: `id`, `question` and `context`.
+
+    Args:
+        files: Any; those that do not end in `.json` stay what they are.
+        folder: Where the new ones go.
+
+    Raises:
+        InputError: A file cannot be read or is not in SQuAD's form.
+    """
+    flat = []
+    for number, file in enumerate(files):
+        if file.name.lower().removesuffix(".gz").endswith(SQUAD_ENDING):
+            target = folder / f"{number}.jsonl"
+            with whole_file(target) as lines:
+                for line, record in read_records(file):
+                    texts = {"question": record.get("question"), "context": record.get("context")}  # type: ignore[union-attr]
+                    lines.write(json.dumps({"id": question_id(record, line), **texts}, ensure_ascii=False) + "\n")
+            file = target
+        flat.append(file)
+    return flat
 
 
 def read_question(line: int, record: dict[str, Any] | str, require_answers: bool) -> tuple[Question | None, list[str]]:

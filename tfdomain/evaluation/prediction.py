@@ -15,6 +15,7 @@ from tfdomain.data.examples import Reading
 from tfdomain.data.features import FeatureSpec, feature_arrays
 from tfdomain.data.readers import read_examples
 from tfdomain.data.rows import Rows, read_rows
+from tfdomain.data.squad import flat_files
 from tfdomain.errors import InputError, TfdomainError
 from tfdomain.evaluation.answers import WRITERS, Columns, find_columns
 from tfdomain.files import whole_file
@@ -57,7 +58,7 @@ def predict_file(
     Args:
         model: A trained model.
         source: Files as `read_rows` takes them, with the texts and features that the model reads; no label is
-            needed.
+            needed. For questions also SQuAD's `.json`.
         target: `.jsonl`, `.csv` or `.parquet`; it appears when it is complete.
         texts: The text columns, two where the model reads pairs; None: those it was trained on.
         on_bad_row: `refuse` or `skip` rows with faults.
@@ -80,8 +81,10 @@ def predict_file(
     if answers is None or answer_types is None:
         answers, answer_types = model.answers, model.answer_types()
     with temporary_cache() as cache:
+        # SQuAD's files hold no rows.
+        files = flat_files(source, cache) if model.task == "span" else source
         rows = read_rows(
-            source,
+            files,
             texts=texts,
             extra=[spec.name for spec in _features(model)],
             rest=True,
