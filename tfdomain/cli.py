@@ -50,6 +50,35 @@ def _options(
 
 
 @app.command()
+def prepare(
+    files: Annotated[list[str], typer.Argument(metavar="FILES", help="Raw files or globs; formats by their endings.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The prepared folder; one made before gets what is new.")],
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings (YAML); options win over it.")] = None,
+    text: Annotated[str | None, typer.Option(help="The text column.")] = None,
+    label: Annotated[str | None, typer.Option(help="The label column.")] = None,
+    group: Annotated[str | None, typer.Option(help="Rows with one value here stay in one split.")] = None,
+    time: Annotated[str | None, typer.Option(help="Split by this column: training first, test last.")] = None,
+    split: Annotated[str | None, typer.Option(metavar="A,B,C", help="Training, validation, test: 0.8,0.1,0.1.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides which rows go where.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: steps.language=true.")
+    ] = None,
+):
+    """Clean, mask, de-duplicate and split raw files into a described data set."""
+    from tfdomain.config.preparation import load_preparation
+    from tfdomain.data.paths import find_files
+    from tfdomain.preparation.card import card_text
+    from tfdomain.preparation.run import prepare as run
+
+    columns = {"text": text, "label": label, "group": group, "time": time, "seed": seed}
+    options: dict[str, Any] = {name: value for name, value in columns.items() if value is not None}
+    shares = [] if split is None else [f"split=[{split}]"]
+    preparation = load_preparation(config, options=options, assignments=[*shares, *(assignments or [])])
+    print(card_text(run(find_files(files, relative_to=Path()), to, preparation)))
+    print(f"card    {to / 'data_card.md'}\nremoved {to / 'removed.csv'}")
+
+
+@app.command()
 def train(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An experiment file (YAML).")],
     assignments: Annotated[

@@ -6,6 +6,7 @@ hold.
 
 import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -20,7 +21,7 @@ from tfdomain.config.tasks import EXPERIMENTS
 from tfdomain.errors import InputError
 from tfdomain.files import whole_file
 
-__all__ = ["experiment_from", "load_experiment", "save_experiment", "validated"]
+__all__ = ["assign", "experiment_from", "load_experiment", "read_values", "save_experiment", "validated"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -34,6 +35,19 @@ def load_experiment(path: str | os.PathLike, overrides: list[str] | tuple[str, .
 
     Raises:
         InputError: The file is missing, is not YAML, or a key or value is wrong.
+    """
+    return experiment_from(read_values(path, overrides), where=str(path))
+
+
+def read_values(path: str | os.PathLike, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The keys and values of a YAML file.
+
+    Args:
+        path: The file.
+        overrides: Assignments like `training.epochs=1`; their values are YAML.
+
+    Raises:
+        InputError: The file is missing, is not YAML, or an assignment is none.
     """
     where = str(path)
     try:
@@ -49,8 +63,8 @@ def load_experiment(path: str | os.PathLike, overrides: list[str] | tuple[str, .
     if not isinstance(values, dict):
         raise InputError("holds no keys", where=where, mend="write it as `key: value` lines")
     for assignment in overrides:
-        _assign(values, assignment)
-    return experiment_from(values, where=where)
+        assign(values, assignment)
+    return values
 
 
 def experiment_from(values: dict[str, Any], *, where: str) -> Experiment:
@@ -101,7 +115,12 @@ def _one_task(section: Any, name: str, where: str) -> OneTask:
     return validated(OneTask, values, where=where, prefix=prefix)
 
 
-def _assign(values: dict, assignment: str) -> None:
+def assign(values: dict, assignment: str) -> None:
+    """Puts one assignment like `training.epochs=1` into nested values.
+
+    Raises:
+        InputError: It assigns nothing, its value is not YAML, or a key above it holds a value.
+    """
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise InputError(f"{assignment!r} assigns nothing", where="--set", mend="write key=value")

@@ -25,7 +25,7 @@ class Section(BaseModel):
         # Python would take yes and no for 1 and 0 where a number is meant.
         for key, value in values.items() if isinstance(values, dict) else ():
             field = cls.model_fields.get(key)
-            if isinstance(value, bool) and (field is None or field.annotation is not bool):
+            if isinstance(value, bool) and field is not None and field.annotation is not bool:
                 raise ValueError(f"{key} is {value}, which says nothing here; a word like yes or no needs quotes")
         return values
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from tfdomain.data.faults import Fault, Faults, line_unit
+from tfdomain.data.faults import Faults, line_unit
 from tfdomain.data.rest import REST_COLUMN
 from tfdomain.data.rows_cache import LINE_COLUMN, cached_rows
 from tfdomain.data.values import as_text_array, fingerprint
@@ -105,6 +105,8 @@ class Rows:
         files: The files that the rows came from, in order.
         file_hashes: The SHA-256 of each file.
         fingerprint: A SHA-256 that is equal for equal rows read in the same way.
+        file_ends: How many rows there are up to the end of each file.
+        faults: The rows left out, counted.
         skipped: The first rows left out, as `Fault`s (file index, line, problem); at most 1,000.
         num_skipped: How many rows were left out.
     """
@@ -128,9 +130,9 @@ class Rows:
         self.text_columns, self.label_column = text_columns, label_column
         self.fingerprint = fingerprint
         self.files, self.file_hashes = list(files), list(file_hashes)
-        self.skipped: list[Fault] = faults.kept
+        self.faults, self.skipped = faults, faults.kept
         self.num_skipped = faults.count
-        self._file_ends = np.cumsum(file_rows).tolist()
+        self.file_ends = np.cumsum(file_rows).tolist()
 
     @classmethod
     def from_columns(cls, texts: Any, labels: Any = None, pairs: Any = None) -> "Rows":
@@ -188,7 +190,7 @@ class Rows:
 
     def file_of(self, row: int) -> Path | None:
         """The file that a row came from; None for rows that came from memory."""
-        return self.files[bisect.bisect_right(self._file_ends, self._index(row))] if self.files else None
+        return self.files[bisect.bisect_right(self.file_ends, self._index(row))] if self.files else None
 
     def where(self, row: int) -> str:
         """A row's place, for messages: `train.csv: line 12`."""

@@ -2,38 +2,21 @@
 
 import io
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ft2font import FT2Font
 
 from tfdomain.errors import InputError
+from tfdomain.fonts import drawable_name, font_families
 
 __all__ = ["confusion_matrix_png"]
 
 MAX_CLASSES_WITH_COUNTS = 25
 MAX_CLASSES_WITH_NAMES = 120
-MAX_NAME_LENGTH = 32
 _SHARES = (0.0, 0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
-
-# matplotlib ships the first; the others are what systems have for Chinese, Japanese and Korean.
-_FONTS = (
-    "DejaVu Sans",
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Arial Unicode MS",
-)
 
 
 def confusion_matrix_png(matrix: Any, label_names: Sequence[str]) -> bytes:
@@ -92,12 +75,12 @@ def _write_names(axes: Any, label_names: Sequence[str]) -> None:
         return
     places = np.arange(len(label_names))
     size = 10 if len(label_names) <= 12 else 8 if len(label_names) <= MAX_CLASSES_WITH_COUNTS else 6.5
-    names = [_drawable(str(name), index) for index, name in enumerate(label_names)]
+    names = [drawable_name(str(name), index) for index, name in enumerate(label_names)]
     upright = len(label_names) <= 6 and max(map(len, names)) <= 12
     axes.set_xticks(places, names, rotation=0 if upright else 90)
     axes.set_yticks(places, names)
     for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
-        label.set(fontsize=size, fontfamily=list(_families()), parse_math=False)
+        label.set(fontsize=size, fontfamily=font_families(), parse_math=False)
 
 
 def _write_counts(axes: Any, counts: np.ndarray, shares: np.ndarray) -> None:
@@ -108,22 +91,3 @@ def _write_counts(axes: Any, counts: np.ndarray, shares: np.ndarray) -> None:
             text = f"{count:,.0f}" if count.is_integer() else f"{count:.3g}"
             colour = "white" if shares[row, column] > 0.3 else "black"
             axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
-
-
-@lru_cache(maxsize=1)
-def _families() -> tuple[str, ...]:
-    # Naming a font that is not installed makes matplotlib warn at every label.
-    installed = set(font_manager.fontManager.get_font_names())
-    return tuple(name for name in _FONTS if name in installed)
-
-
-@lru_cache(maxsize=1)
-def _drawable_codes() -> frozenset[int]:
-    paths = (font_manager.findfont(name, fallback_to_default=False) for name in _families())
-    return frozenset(code for path in paths for code in FT2Font(path).get_charmap())
-
-
-def _drawable(name: str, index: int) -> str:
-    if not name.strip() or not all(ord(character) in _drawable_codes() for character in name):
-        return f"#{index}"
-    return name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 1] + "…"

@@ -1,0 +1,234 @@
+"""Raw files become a data set, through the command line and the Python function."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from tfdomain.cli import main
+from tfdomain.config.preparation import load_preparation
+from tfdomain.errors import InputError
+from tfdomain.preparation.run import prepare
+from tfdomain.preparation.shards import SHARD_ROWS
+
+SPLITS = ("train", "validation", "test")
+THINGS = ["card", "loan", "account", "transfer", "mortgage", "payment", "invoice", "branch", "银行卡", "贷款"]
+PLACES = ["Leeds", "Bath", "Ely", "Derby", "York", "Ayr", "Hull", "Luton", "Dover", "Poole", "上海", "北京"]
+
+
+def rows_of(count, start=0):
+    """Texts that no two are alike, with a label, a customer and a day."""
+    return [
+        {
+            "text": f"My {THINGS[n % 10]} {n * 7919 % 10007} was not in {PLACES[n % 12]} on day {n} of {n * n % 997}.",
+            "label": ["complaint", "question", "praise"][n % 3],
+            "customer": f"c{n // 4}",
+            "day": f"2024-{1 + n % 12:02d}-{1 + n % 28:02d}",
+            "amount": n,
+        }
+        for n in range(start, start + count)
+    ]
+
+
+def write_csv(path, rows):
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def read(folder):
+    return {name: pq.read_table(folder / f"{name}.parquet").to_pylist() for name in SPLITS}
+
+
+def run(files, folder, **options):
+    return prepare(files, folder, load_preparation(None, options=options))
+
+
+def removed_rows(folder):
+    with open(folder / "removed.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_from_files_to_splits_and_a_card(tmp_path, capsys):
+    rows = rows_of(400)
+    rows[10]["text"] = "Please call me: write to Jane.Doe@example.com about &amp; the   card"
+    rows[11]["text"] = rows[5]["text"]
+    rows[12]["text"] = rows[6]["text"].upper() + "!!"
+    rows[13]["text"] = "<p> </p>"
+    write_csv(tmp_path / "raw.csv", rows)
+    with open(tmp_path / "raw.csv", "ab") as file:
+        file.write(b"broken \xff byte,praise,c1,2024-01-01,3\n")
+    arguments = ["prepare", str(tmp_path / "raw.csv"), "--to", str(tmp_path / "out"), "--label", "label"]
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, "--split", "0.7,0.2,0.1"])
+    assert not end.value.code
+    printed = capsys.readouterr().out
+    assert "401 rows read, 397 written" in printed
+
+    card = json.loads((tmp_path / "out" / "data_card.json").read_text())
+    assert (card["rows_read"], card["rows_written"]) == (401, 397)
+    steps = {step["name"]: (step["removed"], step["changed"], step["rows"]) for step in card["steps"]}
+    assert steps == {
+        "read": (1, 0, 400),
+        "clean": (1, 2, 399),
+        "personal_data": (0, 1, 399),
+        "duplicates": (1, 0, 398),
+        "near_duplicates": (1, 0, 397),
+    }
+    found = read(tmp_path / "out")
+    assert sum(map(len, found.values())) == 397
+    assert card["splits"]["train"]["rows"] == len(found["train"])
+    everything = {int(row["amount"]): row for part in found.values() for row in part}
+    assert everything[10]["text"] == "Please call me: write to <EMAIL> about & the card"
+    assert set(everything[0]) == {"text", "label", "customer", "day", "amount"}
+    for row in removed_rows(tmp_path / "out"):
+        assert row["place"].startswith("raw.csv:") and row["reason"]
+    told = {row["place"]: (row["step"], row["duplicate_of"]) for row in removed_rows(tmp_path / "out")}
+    assert told["raw.csv:402"] == ("read", "")
+    assert told["raw.csv:15"] == ("clean", "")
+    assert {told["raw.csv:7"] if "raw.csv:7" in told else told["raw.csv:13"]} <= {
+        ("duplicates", "raw.csv:13"),
+        ("duplicates", "raw.csv:7"),
+    }
+    page = (tmp_path / "out" / "data_card.md").read_text(encoding="utf-8")
+    assert "401 rows read, 397 written" in page and "labels.png" in page
+    assert (tmp_path / "out" / "labels.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_groups_stay_together_and_time_divides(tmp_path):
+    write_csv(tmp_path / "raw.csv", rows_of(800))
+    run([tmp_path / "raw.csv"], tmp_path / "groups", group="customer", label="label")
+    found = read(tmp_path / "groups")
+    customers = [{row["customer"] for row in found[name]} for name in SPLITS]
+    assert all(customers) and not (customers[0] & customers[1] or customers[0] & customers[2])
+    run([tmp_path / "raw.csv"], tmp_path / "time", time="day")
+    found = read(tmp_path / "time")
+    assert max(row["day"] for row in found["train"]) < min(row["day"] for row in found["validation"])
+    assert max(row["day"] for row in found["validation"]) < min(row["day"] for row in found["test"])
+
+
+def test_more_files_move_nothing(tmp_path):
+    first, second = rows_of(300), [*rows_of(100, start=300), *rows_of(5)]
+    write_csv(tmp_path / "one.csv", first)
+    write_csv(tmp_path / "two.csv", second)
+    options = {"label": "label", "folds": 3}
+    run([tmp_path / "one.csv"], tmp_path / "out", **options)
+    before = read(tmp_path / "out")
+    again = run([tmp_path / "one.csv"], tmp_path / "out", **options)
+    assert again["changes"] is None
+    card = run([tmp_path / "one.csv", tmp_path / "two.csv"], tmp_path / "out", **options)
+    after = read(tmp_path / "out")
+    for name in SPLITS:
+        assert after[name][: len(before[name])] == before[name]
+    assert sum(map(len, after.values())) == 400
+    assert (card["changes"]["rows_before"], card["changes"]["rows_now"]) == (300, 400)
+    assert 0 < card["changes"]["vocabulary"]["divergence"] < 1
+    assert {row["fold"] for row in after["train"]} == {0, 1, 2}
+    with pytest.raises(InputError, match="prepared with other settings: seed 0"):
+        run([tmp_path / "two.csv"], tmp_path / "out", seed=1, **options)
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    rows = rows_of(SHARD_ROWS + 50)
+    write_csv(tmp_path / "raw.csv", rows)
+    whole = run([tmp_path / "raw.csv"], tmp_path / "whole", label="label")
+    code = f"""
+import os, sys
+import tfdomain.preparation.run as module
+from tfdomain.config.preparation import load_preparation
+from pathlib import Path
+# Killed after the shards and before anything else.
+module.drop_duplicates = lambda *arguments: os._exit(9)
+if __name__ == "__main__":
+    preparation = load_preparation(None, options={{"label": "label"}})
+    module.prepare([Path({str(tmp_path / "raw.csv")!r})], Path({str(tmp_path / "cut")!r}), preparation)
+"""
+    (tmp_path / "killed.py").write_text(code)
+    assert subprocess.run([sys.executable, str(tmp_path / "killed.py")], check=False).returncode == 9
+    (shard,) = (tmp_path / "cut" / "state").glob("batch-0000/000001.parquet")
+    stamp = (tmp_path / "cut" / "state" / "batch-0000" / "000000.parquet").stat().st_mtime_ns
+    shard.with_suffix(".signatures.parquet").unlink()
+    card = run([tmp_path / "raw.csv"], tmp_path / "cut", label="label")
+    assert card == whole
+    assert read(tmp_path / "cut") == read(tmp_path / "whole")
+    assert (tmp_path / "cut" / "state" / "batch-0000" / "000000.parquet").stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", b"", "is empty"),
+        ("a.txt", b"\n \n", "there is no text"),
+        ("a.txt", b"\x89PNG\x00\x01\n", "zero byte"),
+        ("a.txt", "银行".encode("gb18030") + b"\n", "broken UTF-8"),
+        ("a.csv", b"other\nx\n", "no column 'text'"),
+    ],
+)
+def test_files_that_hold_no_text_are_one_line(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        run([tmp_path / name], tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out" / "train.parquet").exists()
+
+
+def test_other_languages_go_and_are_listed(tmp_path):
+    texts = {
+        "The loan was paid back on time and the bank was content.": True,
+        "贷款按时还清了，银行很满意。": True,
+        "Der Kredit wurde rechtzeitig zurückgezahlt, und die Bank war zufrieden.": False,
+        "ok": True,
+    }
+    (tmp_path / "a.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    run([tmp_path / "a.txt"], tmp_path / "out", steps={"language": True})
+    kept = {row["text"] for part in read(tmp_path / "out").values() for row in part}
+    assert kept == {text for text, stays in texts.items() if stays}
+    (row,) = removed_rows(tmp_path / "out")
+    assert (row["place"], row["step"], row["reason"]) == ("a.txt:3", "language", "de")
+
+
+def test_what_other_settings_left_half_done_is_not_used(tmp_path):
+    (tmp_path / "a.txt").write_text("please write about the old loan to a@example.com\n", encoding="utf-8")
+    with pytest.raises(InputError, match="unknown language 'english'"):
+        run([tmp_path / "a.txt"], tmp_path / "out", steps={"language": True}, languages=["english"])
+    with pytest.raises(InputError, match="no row is left"):
+        run([tmp_path / "a.txt"], tmp_path / "out", steps={"language": True}, languages=["zh"], text="t", seed=1)
+    run([tmp_path / "a.txt"], tmp_path / "out", steps={"personal_data": False})
+    assert [row["text"] for part in read(tmp_path / "out").values() for row in part] == [
+        "please write about the old loan to a@example.com"
+    ]
+
+
+def test_all_rows_alike_leave_one(tmp_path):
+    (tmp_path / "a.txt").write_text("the same text\n" * 50, encoding="utf-8")
+    card = run([tmp_path / "a.txt"], tmp_path / "out")
+    assert (card["rows_read"], card["rows_written"]) == (50, 1)
+
+
+def test_a_long_document_on_one_line(tmp_path):
+    (tmp_path / "a.txt").write_text("word " * 2_000_000 + "\nshort\n", encoding="utf-8")
+    card = run([tmp_path / "a.txt"], tmp_path / "out")
+    assert card["rows_written"] == 2
+
+
+def test_sentences_keep_their_words_and_tags(tmp_path):
+    (tmp_path / "a.conll").write_text("a@example.com B-x\nis O\n\nit O\nworks O\n", encoding="utf-8")
+    run([tmp_path / "a.conll"], tmp_path / "out")
+    (first, second) = sorted(
+        (row for part in read(tmp_path / "out").values() for row in part), key=lambda row: row["text"]
+    )
+    assert first == {"text": "a@example.com is", "words": ["a@example.com", "is"], "tags": ["B-x", "O"]}
+    assert second["tags"] == ["O", "O"]
+
+
+def test_other_folders_are_left_alone(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    write_csv(tmp_path / "raw.csv", rows_of(5))
+    with pytest.raises(InputError, match="holds other files"):
+        run([tmp_path / "raw.csv"], tmp_path / "out")
+    assert Path(tmp_path / "out" / "notes.txt").read_text() == "mine"

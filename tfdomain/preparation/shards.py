@@ -1,0 +1,173 @@
+"""Texts chunk by chunk: mended, told by language, masked. Each chunk is a file, so that a killed run goes on."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tfdomain.config.preparation import Preparation
+from tfdomain.data.progress import bar
+from tfdomain.files import whole_file
+from tfdomain.preparation.cleaning import clean_texts
+from tfdomain.preparation.minhash import signatures
+from tfdomain.preparation.personal_data import PersonalDataMasker
+from tfdomain.preparation.reading import SCHEMA
+
+__all__ = ["SHARD_ROWS", "Shard", "write_shards"]
+
+SHARD_ROWS = 20_000
+"""Rows of a shard: small enough to lose, large enough for the cost of a file."""
+
+COUNTS_KEY = b"tfdomain"
+
+
+class Shard(NamedTuple):
+    """A chunk of rows on the disk.
+
+    Attributes:
+        path: Parquet of `reading.SCHEMA`, with `row`, `dropped` (why; null: kept), `cleaned` and `masked`.
+        first_row: The number of its first row.
+        num_rows: How many it has, the dropped ones too.
+        file_names: Of the files that `file` numbers.
+    """
+
+    path: Path
+    first_row: int
+    num_rows: int
+    file_names: Sequence[str] = ()
+
+    @property
+    def signatures(self) -> Path:
+        """Where what tells duplicates stands."""
+        return self.path.with_suffix(".signatures.parquet")
+
+    def read(self, *columns: str) -> pa.Table:
+        """The named columns; all where none is named."""
+        return pq.read_table(self.path, columns=list(columns) or None)
+
+    def counts(self) -> dict[str, Any]:
+        """What was found in it: `masked`, how often each kind of personal data; `types`, of the other columns."""
+        return json.loads(pq.read_schema(self.path).metadata[COUNTS_KEY])
+
+
+def write_shards(table: pa.Table, folder: Path, preparation: Preparation, *, first_row: int) -> list[Shard]:
+    """Takes the steps on single texts, on all processors.
+
+    Args:
+        table: Of `reading.SCHEMA`.
+        folder: Where the shards go; those that are there already are complete, and stay.
+        preparation: Which steps.
+        first_row: The number of the table's first row.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = [
+        Shard(folder / f"{start // SHARD_ROWS:06d}.parquet", first_row + start, min(SHARD_ROWS, len(table) - start))
+        for start in range(0, len(table), SHARD_ROWS)
+    ]
+    # The signatures come last: where they are, all is.
+    missing = [shard for shard in shards if not shard.signatures.exists()]
+    with bar("preparing", total=sum(shard.num_rows for shard in missing)) as advance:
+        work = (
+            (shard, _as_bytes(table.slice(shard.first_row - first_row, shard.num_rows)), preparation)
+            for shard in missing
+        )
+        for num_rows in _in_parallel(_write_shard, work, len(missing)):
+            advance(num_rows)
+    return shards
+
+
+def _in_parallel(function: Callable, work: Iterator[tuple], count: int) -> Iterator[Any]:
+    workers = min(os.cpu_count() or 1, count)
+    if workers < 2:
+        yield from (function(*arguments) for arguments in work)
+        return
+    # Spawned: a fork of a process with threads may hang.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        pending: set[Future] = set()
+        for arguments in work:
+            pending.add(pool.submit(function, *arguments))
+            # As much is under way as keeps everyone busy, and no more: what waits takes memory.
+            if len(pending) > 2 * workers:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                yield from (each.result() for each in done)
+        yield from (each.result() for each in pending)
+
+
+def _as_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _write_shard(shard: Shard, content: bytes, preparation: Preparation) -> int:
+    table = pa.ipc.open_stream(content).read_all()
+    texts, columns, found = take_text_steps(table.column("text").to_pylist(), preparation)
+    columns["row"] = np.arange(shard.first_row, shard.first_row + shard.num_rows)
+    arrays = {**dict(zip(SCHEMA.names, table.columns, strict=True)), "text": pa.array(texts, pa.string())}
+    arrays |= {name: pa.array(column) for name, column in columns.items() if name != "dropped"}
+    arrays["dropped"] = pa.array(columns["dropped"], pa.string())
+    counts = {"masked": found, "types": _types_of(table.column("rest"))}
+    written = pa.table(arrays).replace_schema_metadata({COUNTS_KEY: json.dumps(counts)})
+    with whole_file(shard.path, "wb") as sink:
+        pq.write_table(written, sink, compression="zstd")
+    kept = [row for row, reason in enumerate(columns["dropped"]) if reason is None]
+    told = signatures(
+        [texts[row] for row in kept],
+        rows=shard.first_row + np.array(kept, np.int64),
+        threshold=preparation.similarity,
+    )
+    with whole_file(shard.signatures, "wb") as sink:
+        pq.write_table(told, sink, compression="zstd")
+    return shard.num_rows
+
+
+def take_text_steps(texts: Sequence[str], preparation: Preparation) -> tuple[list[str], dict[str, Any], dict[str, int]]:
+    """The steps on single texts.
+
+    Returns:
+        The texts; `cleaned` and `masked`, whether a step changed each, and `dropped`, why each goes or None; and how
+        often each kind of personal data was found.
+    """
+    steps, before = preparation.steps, list(texts)
+    after = clean_texts(before) if steps.clean else before
+    dropped: list[str | None] = [None if text else "clean: no text is left" for text in after]
+    columns: dict[str, Any] = {"cleaned": [one != other for one, other in zip(before, after, strict=True)]}
+    if steps.language:
+        # Its model takes a while to load, and most runs want none.
+        from tfdomain.preparation.language import keep_languages
+
+        languages = keep_languages(after, preparation.languages)
+        dropped = [
+            reason or (None if language is None else f"language: {language}")
+            for reason, language in zip(dropped, languages, strict=True)
+        ]
+    found: Counter[str] = Counter()
+    masked = after
+    if steps.personal_data or steps.names:
+        kinds = preparation.personal_data if steps.personal_data else []
+        masker = PersonalDataMasker(kinds, regions=preparation.regions, names=steps.names)
+        masked = []
+        for text in after:
+            text, kinds_found = masker.mask(text)
+            masked.append(text)
+            found.update(kinds_found)
+    columns["masked"] = [one != other for one, other in zip(after, masked, strict=True)]
+    return masked, columns | {"dropped": dropped}, dict(found)
+
+
+def _types_of(rest: pa.ChunkedArray) -> dict[str, list[str]]:
+    """Which JSON types the values of each key have, in the order of the keys."""
+    types: dict[str, set[str]] = {}
+    for row in rest.to_pylist():
+        for name, value in json.loads(row).items():
+            types.setdefault(name, set()).add(type(value).__name__)
+    return {name: sorted(found) for name, found in types.items()}
