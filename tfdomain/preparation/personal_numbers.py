@@ -20,14 +20,15 @@ _GROUPED = re.compile(r"(?<![0-9])(?<![0-9]\.)[0-9](?:[ -]?[0-9]){12,80}+(?!\.[0
 _DIGIT_GROUP = re.compile("[0-9]+")
 # How the groups of a card stand where other numbers stand before or behind them.
 _CARD_SHAPES = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 4, 2), (4, 4, 4, 4, 1))
-# By the ranges of the issuers: Mir and the younger Mastercard (2), American Express, Diners, JCB (3), Visa (4),
-# Mastercard and Maestro (5), Discover, UnionPay, Maestro (6), UnionPay (81), older Chinese cards (9, as 9558), cards of airlines (1). The
+# By the ranges of the issuers: airlines (1), Mir and the younger Mastercard (2), American Express, Diners, JCB (3), Visa
+# (4), Mastercard and Maestro (5), Discover, UnionPay, Maestro (6), UnionPay (81), older Chinese cards (9, as 9558). The
 # other beginnings are those of dates, moments in milliseconds, and bar codes.
 _CARD_BEGINNINGS = re.compile(r"22(?:0[0-4]|2[1-9]|[3-9])|2[3-6]|27[01]|2720|3[04-9]|[4-6]|81|9[0-689]|1")
 _SHORTEST_OF_NINE = 16
 _LENGTH_OF_ONE = 15
 _OTHER_NUMBER = re.compile(
-    r"(?:IMEI[12]?|MEID|device (?:id|no|number)|设备(?:号|识别码)|串[号码]|EAN|UPC|GTIN|bar ?code|条形?码)[^0-9]{0,12}(?:[0-9]{14,16}[^0-9]{1,4})*\Z",
+    r"(?:IMEI[12]?|MEID|device (?:id|no|number)|设备(?:号|识别码)|串[号码]|EAN|UPC|GTIN|bar ?code|条形?码)"
+    r"[^0-9]{0,12}(?:[0-9]{14,16}[^0-9]{1,4})*\Z",
     re.IGNORECASE,
 )
 _CARD_WORD = re.compile("card|cards|cardno|no|num|number|pan|visa|mastercard|amex|jcb|unionpay|to|from")
