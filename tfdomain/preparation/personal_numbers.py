@@ -21,7 +21,7 @@ _DIGIT_GROUP = re.compile("[0-9]+")
 # How the groups of a card stand where other numbers stand before or behind them.
 _CARD_SHAPES = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 4, 2), (4, 4, 4, 4, 1))
 # By the ranges of the issuers: airlines (1), Mir and the younger Mastercard (2), American Express, Diners, JCB (3),
-# Visa (4), Mastercard and Maestro (5), Discover, UnionPay, Maestro (6), UnionPay (81), older Chinese cards (9, as 9558).
+# Visa (4), Mastercard and Maestro (5), Discover, UnionPay, Maestro (6), UnionPay (81), older Chinese cards (9).
 # The other beginnings are those of dates, moments in milliseconds, and bar codes.
 _CARD_BEGINNINGS = re.compile(r"22(?:0[0-4]|2[1-9]|[3-9])|2[3-6]|27[01]|2720|3[04-9]|[4-6]|81|9[0-689]|1")
 _SHORTEST_OF_NINE = 16
