@@ -154,7 +154,9 @@ def take_text_steps(texts: Sequence[str], preparation: Preparation) -> tuple[lis
     masked = after
     if steps.personal_data or steps.names:
         kinds = preparation.personal_data if steps.personal_data else []
-        masker = PersonalDataMasker(kinds, regions=preparation.regions, names=steps.names)
+        masker = PersonalDataMasker(
+            kinds, regions=preparation.regions, names=steps.names, languages=preparation.languages
+        )
         masked = []
         for text in after:
             text, kinds_found = masker.mask(text)
