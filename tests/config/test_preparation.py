@@ -26,6 +26,7 @@ def test_what_is_asked_for_wins_over_the_file(tmp_path):
         ("personal_data=[NAME]", "personal_data"),
         ("regions=[usa]", "regions"),
         ("group=text", "one column is named for two things"),
+        ("steps.label_quality=true", "name its column in label"),
         ("steps.spelling=true", "unknown key steps.spelling"),
         ("folds=1", "folds is 1"),
         ("seed=true", "seed is True"),

@@ -203,6 +203,28 @@ def test_what_other_settings_left_half_done_is_not_used(tmp_path):
     ]
 
 
+def test_suspicious_labels_are_listed_with_their_places(tmp_path):
+    rows = [
+        {"text": f"{word} {place} {n}", "label": word}
+        for n, place in enumerate(PLACES * 5)
+        for word in ("complaint", "question")
+    ]
+    wrong = range(40, 64, 4)
+    for place in wrong:
+        rows[place]["label"] = "question"
+    write_csv(tmp_path / "raw.csv", rows)
+    steps = {"label_quality": True, "near_duplicates": False}
+    card = run([tmp_path / "raw.csv"], tmp_path / "out", label="label", steps=steps)
+    with open(tmp_path / "out" / "suspicious_labels.csv", newline="", encoding="utf-8") as file:
+        listed = list(csv.DictReader(file))
+    assert card["suspicious_labels"] == len(listed) >= 1
+    # The first row stands in the second line.
+    assert {row["place"] for row in listed} <= {f"raw.csv:{place + 2}" for place in wrong}
+    assert {(row["label"], row["suggested"]) for row in listed} == {("question", "complaint")}
+    assert "suspicious_labels.csv" in (tmp_path / "out" / "data_card.md").read_text(encoding="utf-8")
+    assert (tmp_path / "out" / "class_overlap.csv").read_text().startswith("first,second,rows,share")
+
+
 def test_all_rows_alike_leave_one(tmp_path):
     (tmp_path / "a.txt").write_text("the same text\n" * 50, encoding="utf-8")
     card = run([tmp_path / "a.txt"], tmp_path / "out")

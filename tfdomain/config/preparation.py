@@ -26,6 +26,7 @@ class Steps(Section):
         names: So do people's names; needs the extra `names`.
         duplicates: Of equal texts one stays.
         near_duplicates: Of texts that are alike by `similarity` one stays.
+        label_quality: Labels that look wrong are listed for review; needs the extra `quality`.
     """
 
     clean: bool = True
@@ -34,6 +35,7 @@ class Steps(Section):
     names: bool = False
     duplicates: bool = True
     near_duplicates: bool = True
+    label_quality: bool = False
 
 
 class Preparation(Section):
@@ -86,6 +88,8 @@ class Preparation(Section):
             raise ValueError("one column is named for two things: name different ones")
         if self.group is not None and self.time is not None:
             raise ValueError("group and time are both named, and rows of a group have many moments: choose one")
+        if self.steps.label_quality and self.label is None:
+            raise ValueError("steps.label_quality is on, and no label is named: name its column in label")
         return self
 
 

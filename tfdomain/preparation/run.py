@@ -16,6 +16,7 @@ from tfdomain.preparation.card import write_card
 from tfdomain.preparation.deduplication import Duplicate, drop_duplicates, list_conflicts
 from tfdomain.preparation.output import write_splits
 from tfdomain.preparation.removed import Places, Reasons, Removal, faulty_rows, write_list
+from tfdomain.preparation.review import check_review, write_review
 from tfdomain.preparation.shards import Shard
 from tfdomain.preparation.splits import SPLITS, classes_to_training, split_by_hash, split_by_time, time_bounds
 from tfdomain.preparation.state import State
@@ -43,6 +44,8 @@ def prepare(files: Sequence[Path], folder: Path, preparation: Preparation) -> di
         InputError: A file cannot be read, nothing is left, or the folder holds something else.
         TfdomainError: The disk is full.
     """
+    if preparation.steps.label_quality:
+        check_review()
     state = State(folder, preparation)
     new = state.new_files(files)
     if not new and (folder / "data_card.json").exists():
@@ -68,8 +71,11 @@ def prepare(files: Sequence[Path], folder: Path, preparation: Preparation) -> di
         "moved_to_training": len(moved),
         "without_time": num_without_time,
         "conflicting_labels": write_list(folder / "conflicting_labels.csv", ("text", "labels", "places"), conflicts),
+        "suspicious_labels": None,
         "changes": _changes(shards, len(known), splits, classes, class_names),
     }
+    if preparation.steps.label_quality:
+        card["suspicious_labels"] = write_review(shards, splits, preparation, folder)
     state.save(batches, splits, bounds)
     write_card(card, folder)
     return card
