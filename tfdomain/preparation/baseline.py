@@ -21,7 +21,7 @@ __all__ = ["out_of_fold_probabilities", "quality_library"]
 TRAINED_ROWS = 50_000
 ROWS_A_CLASS = 20
 # Weights of the regression; its solver keeps some twenty copies of them.
-WEIGHTS = 5_000_000
+WEIGHTS = 3_000_000
 FEATURES = 200_000
 # Where fewer texts than this share hold ideographs (or only such), features of the one or other kind are left out.
 SHARE_OF_TEXTS = 0.05
@@ -65,7 +65,7 @@ def out_of_fold_probabilities(texts: Sequence[str], labels: Any, *, folds: int =
         held = np.flatnonzero(fold_of_row == fold)
         rows = _some_rows(ids, np.flatnonzero(fold_of_row != fold), random)
         if len(held):
-            classes, predicted = _predict([texts[row] for row in rows], ids[rows], [texts[row] for row in held])
+            classes, predicted = _predict(_taken(texts, rows), ids[rows], _taken(texts, held))
             probabilities[np.ix_(held, classes)] = predicted
     alone = np.flatnonzero(sizes[ids] == 1)
     probabilities[alone] = 0
@@ -84,6 +84,10 @@ def quality_library(name: str) -> Any:
     except ImportError:
         problem = f"checking labels needs {name.split('.')[0].replace('sklearn', 'scikit-learn')}"
         raise InputError(problem, mend="install it: pip install 'tfdomain[quality]'") from None
+
+
+def _taken(texts: Sequence[str], rows: np.ndarray) -> list[str]:
+    return [texts[row] for row in rows.tolist()]
 
 
 def _folds(ids: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:

@@ -69,7 +69,7 @@ def suspicious_labels(
     return pd.DataFrame(
         {
             "row": rows,
-            "text": [texts[row] for row in rows],
+            "text": [texts[row] for row in rows.tolist()],
             "label": [names[index] for index in ids[rows]],
             "suggested": [names[index] for index in suggested],
             "quality": quality.astype(np.float32),
@@ -138,6 +138,9 @@ def _checked(
     if values.shape[1] != len(known) or len(known) < 2:
         problem = f"have {values.shape[1]} columns for {len(known)} classes"
         raise InputError(problem, where="probabilities", mend="name the class of each column in names")
+    if foreign := [name for name in found if name not in set(known)]:
+        problem = f"lack the label {foreign[0]!r}" + (f" and {len(foreign) - 1} more" if len(foreign) > 1 else "")
+        raise InputError(problem, where="names", mend="name the class of each column of the probabilities")
     ids = label_ids(labels, known)
     if len(values) != len(ids):
         raise InputError(
