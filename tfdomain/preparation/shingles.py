@@ -66,8 +66,9 @@ def fold(texts: Sequence[str]) -> Iterator[Folded]:
         codes = np.frombuffer("".join(lowered).encode("utf-32-le", "surrogatepass"), "<u4")
         kept = [_letter_table()[codes[at : at + GROUP_CHARACTERS]] for at in range(0, len(codes), GROUP_CHARACTERS)]
         is_letter = np.concatenate(kept) if kept else np.empty(0, bool)
-        ends = np.concatenate([[0], np.cumsum(is_letter)])[np.concatenate([[0], np.cumsum(widths)])]
-        yield Folded(first, codes[is_letter].astype(np.uint32, copy=False), np.diff(ends))
+        counts, begins = np.zeros(len(widths), np.int64), (np.cumsum(widths) - widths)[widths > 0]
+        counts[widths > 0] = np.add.reduceat(is_letter, begins, dtype=np.int64)
+        yield Folded(first, codes[is_letter].astype(np.uint32, copy=False), counts)
         first = stop
 
 
@@ -176,14 +177,14 @@ def _sets(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
 
 def _long_jaccard(first: str, second: str) -> float:
     """Compares two texts that may be of many megabytes, one part of the hashes after the other."""
+    texts = [next(fold([text])) for text in (first, second)]
     num_parts = -(-(len(first) + len(second)) // LONG_SORTED_SHINGLES)
     shared = either = 0
     for part in range(num_parts):
         sets = []
-        for text in (first, second):
+        for folded in texts:
             blocks = [np.empty(0, np.uint64)]
-            for folded in fold([text]):
-                blocks += [block.hashes[block.hashes % np.uint64(num_parts) == part] for block in shingles(folded)]
+            blocks += [block.hashes[block.hashes % np.uint64(num_parts) == part] for block in shingles(folded)]
             sets.append(np.unique(np.concatenate(blocks)))
         both = len(np.intersect1d(sets[0], sets[1], assume_unique=True))
         shared += both
