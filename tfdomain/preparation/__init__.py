@@ -1,0 +1,1 @@
+"""Raw files become a data set: cleaned, masked, without duplicates, split, described."""
