@@ -168,8 +168,7 @@ def _sets(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
             owners = np.zeros(len(block.hashes), np.uint64)
             owners[block.starts[1:]] = 1
             tagged = (np.cumsum(owners) << np.uint64(HASH_BITS)) | (block.hashes >> np.uint64(64 - HASH_BITS))
-            tagged.sort()
-            tagged = tagged[np.concatenate([[True], tagged[1:] != tagged[:-1]])]
+            tagged = _distinct(tagged)
             sizes[block.texts] = np.bincount((tagged >> np.uint64(HASH_BITS)).astype(np.int64))
             found.append(tagged & np.uint64((1 << HASH_BITS) - 1))
     return np.concatenate(found), sizes
@@ -185,11 +184,20 @@ def _long_jaccard(first: str, second: str) -> float:
         for folded in texts:
             blocks = [np.empty(0, np.uint64)]
             blocks += [block.hashes[block.hashes % np.uint64(num_parts) == part] for block in shingles(folded)]
-            sets.append(np.unique(np.concatenate(blocks)))
+            sets.append(_distinct(np.concatenate(blocks)))
         both = len(np.intersect1d(sets[0], sets[1], assume_unique=True))
         shared += both
         either += len(sets[0]) + len(sets[1]) - both
     return shared / max(either, 1)
+
+
+def _distinct(values: np.ndarray) -> np.ndarray:
+    """Each value once, rising; `values` are sorted in place."""
+    # NumPy's `unique` hashes integers, which takes many times longer for millions.
+    values.sort()
+    is_new = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=is_new[1:])
+    return values[is_new]
 
 
 def _padded(folded: Folded) -> tuple[np.ndarray, np.ndarray]:
