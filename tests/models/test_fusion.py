@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tfdomain.errors import InputError
-from tfdomain.models.fusion import FUSIONS, Concatenation, GatedFusion
+from tfdomain.models.fusion import FUSIONS, Concatenation, GatedFusion, summary_size
 
 RANDOM = np.random.default_rng(0)
 TEXT, TABLE = RANDOM.normal(size=(6, 8)).astype("float32"), RANDOM.normal(size=(6, 5)).astype("float32")
@@ -14,29 +14,39 @@ def norm(x: np.ndarray) -> np.ndarray:
     return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
 
 
-def projected(fusion: GatedFusion) -> np.ndarray:
-    return np.tanh(TABLE @ fusion.projection.kernel.numpy() + fusion.projection.bias.numpy())
+def reference(fusion: GatedFusion) -> tuple[np.ndarray, np.ndarray]:
+    """The table's vector and the gated summary of the text, as the formula has them."""
+
+    def dense(layer, inputs):
+        return inputs @ layer.kernel.numpy() + layer.bias.numpy()
+
+    table, summary = norm(np.tanh(dense(fusion.projection, TABLE))), np.tanh(dense(fusion.summary, TEXT))
+    gate = 1 / (1 + np.exp(-dense(fusion.gate, np.concatenate([summary, table], axis=1))))
+    return table, gate * summary
 
 
 def test_the_gate_equals_the_formula():
-    fusion = GatedFusion(8)
+    fusion = GatedFusion(8, text_size=3)
+    fusion(tf.constant(TABLE), tf.constant(TEXT))
+    fusion.gate.bias.assign(RANDOM.normal(size=3))
+    fusion.summary.bias.assign(RANDOM.normal(size=3))
     joined = fusion(tf.constant(TABLE), tf.constant(TEXT))
-    fusion.gate.bias.assign(RANDOM.normal(size=8))
-    joined = fusion(tf.constant(TABLE), tf.constant(TEXT))
-    both = np.concatenate([TEXT, projected(fusion)], axis=1)
-    gate = 1 / (1 + np.exp(-(both @ fusion.gate.kernel.numpy() + fusion.gate.bias.numpy())))
-    np.testing.assert_allclose(joined, norm(gate * TEXT + (1 - gate) * projected(fusion)), atol=1e-5)
-    fusion.gate.bias.assign(np.full(8, 50.0))
-    np.testing.assert_allclose(fusion(tf.constant(TABLE), tf.constant(TEXT)), norm(TEXT), atol=1e-5)
-    fusion.gate.bias.assign(np.full(8, -50.0))
-    np.testing.assert_allclose(fusion(tf.constant(TABLE), tf.constant(TEXT)), norm(projected(fusion)), atol=1e-5)
+    np.testing.assert_allclose(joined, np.concatenate(reference(fusion), axis=1), atol=1e-5)
+    fusion.gate.bias.assign(np.full(3, -50.0))
+    np.testing.assert_allclose(fusion(tf.constant(TABLE), tf.constant(TEXT))[:, 8:], np.zeros((6, 3)), atol=1e-5)
 
 
 def test_a_table_alone():
     fusion = GatedFusion(8)
-    np.testing.assert_allclose(fusion(tf.constant(TABLE)), norm(projected(fusion)), atol=1e-5)
+    alone = fusion(tf.constant(TABLE))
+    np.testing.assert_allclose(alone, norm(np.tanh(TABLE @ fusion.projection.kernel.numpy())), atol=1e-5)
     assert [variable.path.split("/")[-2] for variable in fusion.weights] == ["projection", "projection", "norm", "norm"]
     np.testing.assert_array_equal(Concatenation()(tf.constant(TABLE)), TABLE)
+
+
+@pytest.mark.parametrize(("outputs", "hidden", "size"), [(2, 384, 8), (77, 384, 308), (150, 384, 384), (1, 4, 4)])
+def test_a_summary_is_as_long_as_the_outputs_need(outputs, hidden, size):
+    assert summary_size(outputs, hidden) == size
 
 
 def test_concatenation():
@@ -93,9 +103,9 @@ def test_config_shape_and_seed(with_text):
 
 
 def test_sizes_that_contradict():
-    with pytest.raises(InputError, match="a text vector of length 8 where 7 was declared; give 8"):
-        GatedFusion(7)(tf.constant(TABLE), tf.constant(TEXT))
     with pytest.raises(InputError, match="a hidden size of 0"):
         GatedFusion(0)
+    with pytest.raises(InputError, match="a text size of 0"):
+        GatedFusion(8, text_size=0)
     with pytest.raises(InputError, match="dropout rate of 1"):
         Concatenation(dropout_rate=1)

@@ -44,8 +44,8 @@ class PooledHead(Head):
     Attributes:
         pooling: `cls`: the first token through the checkpoint's dense-tanh pooler where it has
             one; `mean`: the mean of the tokens that are no padding.
-        fusion: How a text's vector and a table's become one, where there are features: `gated` weighs
-            them in each dimension, `concatenation` leaves that to the head.
+        fusion: How a text's vector and a table's become one, where there are features: `gated` sets
+            a short, gated summary of the text behind the table's, `concatenation` the whole text's before it.
         windows: How the vectors of the windows that a long text is read in become one; None: there are no windows,
             and `max_length` is at most the encoder's positions.
         window_length: Tokens of a window; None: 128, or the encoder's positions or `max_length` where they are fewer.

@@ -16,7 +16,7 @@ from tfdomain.errors import InputError
 from tfdomain.models.base import TextModel
 from tfdomain.models.feature_reader import FeatureReader
 from tfdomain.models.features import FeatureEncoder
-from tfdomain.models.fusion import FUSIONS, Concatenation, GatedFusion
+from tfdomain.models.fusion import FUSIONS, Concatenation, GatedFusion, summary_size
 from tfdomain.models.inputs import num_texts
 from tfdomain.models.long_texts import WindowPooling, choose_lengths, encode_in_parts, refuse_pairs
 from tfdomain.models.pooling import POOLINGS, pool
@@ -103,7 +103,7 @@ class PooledModel(TextModel):
         )
         self.fusion_name, self.table_only = fusion, table_only
         specs = [spec if isinstance(spec, FeatureSpec) else FeatureSpec.from_json(spec) for spec in features]
-        self._add_table(specs, seed)
+        self._add_table(specs, seed, num_outputs)
         self.head = keras.layers.Dense(
             num_outputs,
             # Not truncated, as in the PyTorch reference: a truncated one is an eighth narrower, and
@@ -260,7 +260,7 @@ class PooledModel(TextModel):
         pooling = {} if self.window_pooling is None else {weight.name: weight for weight in self.window_pooling.weights}
         return {f"windows.{name}": weight for name, weight in pooling.items()} | self._table_weights()
 
-    def _add_table(self, specs: Sequence[FeatureSpec], seed: int) -> None:
+    def _add_table(self, specs: Sequence[FeatureSpec], seed: int, num_outputs: int) -> None:
         self.feature_encoder: FeatureEncoder | None = None
         self.fusion: GatedFusion | Concatenation | None = None
         if self.fusion_name not in FUSIONS:
@@ -284,7 +284,8 @@ class PooledModel(TextModel):
             "name": "fusion",
         }
         if self.fusion_name == "gated":
-            shared |= {"hidden_size": self.encoder.config.hidden_size, "seed": seed}
+            hidden_size = self.encoder.config.hidden_size
+            shared |= {"hidden_size": hidden_size, "text_size": summary_size(num_outputs, hidden_size), "seed": seed}
         self.feature_encoder = FeatureEncoder(specs, seed=seed, name="features")
         self.fusion = FUSIONS[self.fusion_name](**shared)
 
@@ -293,7 +294,7 @@ class PooledModel(TextModel):
         if self.feature_encoder is None or self.fusion is None:
             return {}
         encoder = {f"features.{weight.name}": weight for weight in self.feature_encoder.weights}
-        parts = [part for part in ("projection", "gate", "norm") if self.fusion_name == "gated"]
+        parts = [part for part in ("projection", "norm", "summary", "gate") if self.fusion_name == "gated"]
         return encoder | {
             f"fusion.{part}.{weight.name}": weight for part in parts for weight in getattr(self.fusion, part).weights
         }
