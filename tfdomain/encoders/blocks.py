@@ -73,11 +73,18 @@ class Embeddings(_Part):
         self.segments = self._table("segment_table", config.type_vocab_size, config.hidden_size)
         self.norm = self._norm("norm")
 
-    def call(self, token_ids: tf.Tensor, segment_ids: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+    def call(
+        self,
+        token_ids: tf.Tensor,
+        segment_ids: tf.Tensor,
+        position_ids: tf.Tensor | None = None,
+        seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Embeds int32 `[batch, length]` tokens as `[batch * length, hidden]`; with a seed it drops out."""
         x = tf.gather(tf.convert_to_tensor(self.words), token_ids)
         x += tf.gather(tf.convert_to_tensor(self.segments), segment_ids)
-        x += tf.convert_to_tensor(self.positions)[: tf.shape(token_ids)[1]]
+        positions = tf.convert_to_tensor(self.positions)
+        x += positions[: tf.shape(token_ids)[1]] if position_ids is None else tf.gather(positions, position_ids)
         x = self._normalize(tf.reshape(x, [-1, self._config.hidden_size]), self.norm)
         if seed is None:
             return x
@@ -108,7 +115,8 @@ class Block(_Part):
 
         Args:
             x: Hidden states, flat.
-            bias: `[batch, 1, 1, length]`, added to the attention's scores.
+            bias: `[batch, 1, 1, length]`, added to the attention's scores; `[batch, 1, length, length]` where it
+                differs by the token that attends.
             seed: int32 `[2]`; None is inference, without dropout.
         """
         attended = _project(self._attend(x, bias, seed), self.attention_output)

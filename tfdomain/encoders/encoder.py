@@ -115,7 +115,9 @@ class Encoder(keras.layers.Layer):
 
         Args:
             inputs: `token_ids` int32 `[batch, length]`, and optionally `segment_ids` int32 (default 0) and
-                `padding_mask` int32 or bool (1 = keep; default: every token but the padding token), alike.
+                `padding_mask` int32 or bool (1 = keep; default: every token but the padding token), alike. Rows
+                that several documents are packed into have `document_ids` and `position_ids`, int32 alike: a token
+                attends to those of its own document, and a document's positions begin at 0.
             training: Whether to drop out.
             dropout_seed: int32 `[2]`: the masks are a function of it; None draws one from a Keras generator.
             pool_only: What `pool` sets: the inputs are hidden states, to be pooled.
@@ -136,7 +138,7 @@ class Encoder(keras.layers.Layer):
         if training:
             seed = draw_seed(self.seed_generator) if dropout_seed is None else tf.convert_to_tensor(dropout_seed)
         bias = self._attention_bias(inputs, token_ids)
-        hidden = self.embeddings(token_ids, segment_ids, seed=seed)
+        hidden = self.embeddings(token_ids, segment_ids, inputs.get("position_ids"), seed=seed)
         for block in self.blocks:
             hidden = block(hidden, bias, seed=seed)
         size = self.config.hidden_size
@@ -190,9 +192,13 @@ class Encoder(keras.layers.Layer):
         mask, pad = inputs.get("padding_mask"), self.config.pad_token_id
         if mask is None:
             mask = tf.ones_like(token_ids) if pad is None else token_ids != tf.cast(pad, token_ids.dtype)
-        masked = 1.0 - tf.cast(tf.convert_to_tensor(mask), self.compute_dtype)
+        masked = 1.0 - tf.cast(tf.convert_to_tensor(mask), self.compute_dtype)[:, tf.newaxis, :]
+        if "document_ids" in inputs:
+            documents = tf.convert_to_tensor(inputs["document_ids"])
+            others = documents[:, :, tf.newaxis] != documents[:, tf.newaxis, :]
+            masked = tf.maximum(masked, tf.cast(others, masked.dtype))
         # Finite, since a row of minus infinities has no softmax: a row of padding alone still attends.
-        return (masked * masked.dtype.min)[:, tf.newaxis, tf.newaxis, :]
+        return (masked * masked.dtype.min)[:, tf.newaxis, :, :]
 
     def _check_length(self, token_ids: tf.Tensor) -> None:
         length, longest = token_ids.shape[1], self.config.max_position_embeddings

@@ -1,7 +1,6 @@
 """What every model has in common: an encoder, a tokenizer, and raw text in `fit` and `predict`."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,26 +16,20 @@ from tfdomain.encoders.sources import resolve_checkpoint
 from tfdomain.encoders.special_tokens import SpecialToken
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.encoders.vocabulary import TokenizerSettings
-from tfdomain.errors import InputError
 from tfdomain.models import fitting, prediction
 from tfdomain.models.batches import batches_of
-from tfdomain.models.parameters import default_optimizer, trained_variables
+from tfdomain.models.encoder_model import EncoderModel
 from tfdomain.models.task import Task
-from tfdomain.optimization.loop import EpochSource, LoopState
-from tfdomain.optimization.train_step import make_train_function
+from tfdomain.optimization.loop import EpochSource
 
 __all__ = ["TextModel"]
 
-DEFAULT_MAX_LENGTH = 128
 # What a batch holds for the loss and for the order, and a forward pass does not read.
 BESIDE_INPUTS = ("labels", "sample_weight", "row_ids")
 
 
-class TextModel(Task, keras.Model):
+class TextModel(Task, EncoderModel):
     """An encoder with a head; a task subclasses it and gives what `Task` asks for, and `call`.
-
-    The model owns its train function: one update is `train_replica`, the same under every
-    `tf.distribute` strategy, and its dropout is a function of (seed, step, replica, layer).
 
     Args:
         encoder: Turns tokens into vectors.
@@ -58,33 +51,8 @@ class TextModel(Task, keras.Model):
         pairs: bool = False,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        config = encoder.config
-        if max_length is None:
-            max_length = min(DEFAULT_MAX_LENGTH, config.max_position_embeddings)
-        if tokenizer.vocabulary_size > config.vocab_size:
-            raise InputError(
-                f"the vocabulary has {tokenizer.vocabulary_size} tokens and the embedding {config.vocab_size} rows",
-                where="tokenizer",
-                mend="take both from the same checkpoint",
-            )
-        if not 3 <= max_length <= config.max_position_embeddings:
-            raise InputError(
-                f"max_length is {max_length}",
-                mend=f"choose 3 to {config.max_position_embeddings}, the encoder's positions",
-            )
-        self.encoder = encoder
-        self.tokenizer = tokenizer
-        self.max_length = max_length
+        super().__init__(encoder, tokenizer, max_length=max_length, **kwargs)
         self.pairs = pairs
-        # What the model's folder says of where it came from: columns, fingerprints.
-        self.notes: dict[str, Any] = {}
-        self.options = FitOptions()
-        self.loop_state = LoopState()
-        self.compiled_by_caller = self.has_callers_optimizer = False
-        self.uses_task_loss = True
-        self._compile_again = functools.partial(super().compile, jit_compile=False)
-        self._train_functions: dict[str, Any] = {}
         self._predict_function: Callable | None = None
 
     @classmethod
@@ -130,30 +98,6 @@ class TextModel(Task, keras.Model):
         return cls(encoder, Tokenizer(TokenizerSettings(**tokenizer)), **rest)
 
     # Training.
-
-    @property
-    def step(self) -> int:
-        """Updates made in the training under way, or in the last one."""
-        return self.loop_state.step
-
-    @property
-    def seed(self) -> int:
-        """The seed of the training under way."""
-        return self.options.seed
-
-    def compile(self, optimizer=None, loss=None, metrics=None, **kwargs):
-        """Chooses an optimizer, a loss and metrics of one's own; `fit` compiles the model otherwise.
-
-        Without `optimizer` the one that the options of `fit` describe stays, without `loss` the
-        task's own. A loss and metrics of the caller's get what `predict` gives: probabilities, for
-        a classifier.
-        """
-        kwargs = {"jit_compile": False} | kwargs
-        # In a partial Keras does not track the metrics a second time.
-        self._compile_again = functools.partial(super().compile, loss=loss, metrics=metrics, **kwargs)
-        self._compile_again(optimizer=optimizer or default_optimizer(self, self.options, 1))
-        self.compiled_by_caller, self.has_callers_optimizer = True, optimizer is not None
-        self.uses_task_loss = loss is None
 
     def fit(
         self,
@@ -233,65 +177,7 @@ class TextModel(Task, keras.Model):
             **more,
         )
 
-    def prepare_training(self, options: FitOptions, num_batches: int) -> None:
-        """Sets the options and, unless the caller compiled the model, its optimizer and schedule."""
-        for name in self.unused_options:
-            if getattr(options, name) != FitOptions.model_fields[name].default:
-                problem = f"{name} is given, which means nothing to {self.task}"
-                raise InputError(problem, where=f"training.{name}", mend="leave it out")
-        self.options, self.stop_training = options, False
-        if options.frozen_layers > self.encoder.num_layers:
-            raise InputError(
-                f"{options.frozen_layers} layers to freeze of an encoder that has {self.encoder.num_layers}",
-                where="training.frozen_layers",
-                mend="choose fewer",
-            )
-        if not self.has_callers_optimizer:
-            self._compile_again(optimizer=default_optimizer(self, options, num_batches))
-        # They told of another training's data.
-        self.notes = {}
-        self.optimizer.build(trained_variables(self))
-        self._train_functions = {}
-
-    def own_rates(self, options: FitOptions) -> dict[str, float]:
-        """The factor on the learning rate of variables, by path, that a task's own nature asks for."""
-        return {}
-
-    def fit_batches(self, source: EpochSource, **more: Any) -> keras.callbacks.History:
-        """Trains a prepared model on a source of epochs; see `tfdomain.models.fitting`."""
-        return fitting.fit_batches(self, source, **more)
-
-    def make_train_function(self, batch_spec) -> Callable:
-        """Compiles `train_replica` for batches of the given spec, once in a training."""
-        key = repr(batch_spec)
-        if key not in self._train_functions:
-            self._train_functions[key] = make_train_function(self, batch_spec, jit_compile=self.jit_compile)
-        return self._train_functions[key]
-
-    def train_graph(self) -> Any:
-        """The concrete function of the updates under way, for TensorBoard; None before the first one."""
-        functions = list(self._train_functions.values())
-        return functions[-1].get_concrete_function() if functions else None
-
-    def train_replica(self, batch: Mapping[str, tf.Tensor], *, denominator: tf.Tensor, seed: tf.Tensor):
-        """One update from this replica's share of a batch; the seam that other train steps replace.
-
-        Args:
-            batch: The batch vocabulary, with `labels`.
-            denominator: Float32 scalar, `loss_denominator` of the global batch.
-            seed: int32 `[2]`, of everything random in this step.
-
-        Returns:
-            This replica's part of the mean loss, float32 scalar.
-        """
-        variables = trained_variables(self)
-        with tf.GradientTape() as tape:
-            loss = self.replica_loss(batch, denominator=denominator, seed=seed)
-            scaled = self.optimizer.scale_loss(loss)
-        self.optimizer.apply(tape.gradient(scaled, variables), variables)
-        return loss
-
-    def replica_loss(self, batch, *, denominator: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def replica_loss(self, batch, *, denominator: Any, seed: tf.Tensor) -> tf.Tensor:
         """This replica's part of the batch's mean loss, float32 scalar."""
         inputs, weights = _model_inputs(batch), batch.get("sample_weight")
         outputs = self(inputs, training=True, dropout_seed=seed, logits=self.uses_task_loss)

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfdomain.errors import InputError
-from tfdomain.models.base import DEFAULT_MAX_LENGTH
+from tfdomain.models.encoder_model import DEFAULT_MAX_LENGTH
 from tfdomain.models.windows import WINDOW_POOLINGS, pool_windows
 
 __all__ = ["WINDOWS", "WindowPooling", "choose_lengths", "encode_in_parts", "refuse_pairs"]
