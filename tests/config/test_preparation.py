@@ -23,6 +23,7 @@ def test_what_is_asked_for_wins_over_the_file(tmp_path):
         ("split=[0.8,0.3,0.1]", "are no shares: give three that add up to 1"),
         ("split=[0,0.5,0.5]", "the first above 0"),
         ("similarity=1", "similarity is 1"),
+        ("similarity=0.65", "similarity: 0.65 is too low: below 0.7 so many unlike texts"),
         ("personal_data=[NAME]", "personal_data"),
         ("regions=[usa]", "regions"),
         ("group=text", "one column is named for two things"),

@@ -195,6 +195,8 @@ def test_what_other_settings_left_half_done_is_not_used(tmp_path):
     (tmp_path / "a.txt").write_text("please write about the old loan to a@example.com\n", encoding="utf-8")
     with pytest.raises(InputError, match="unknown language 'english'"):
         run([tmp_path / "a.txt"], tmp_path / "out", steps={"language": True}, languages=["english"])
+    # Nothing was read for that.
+    assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="no row is left"):
         run([tmp_path / "a.txt"], tmp_path / "out", steps={"language": True}, languages=["zh"], text="t", seed=1)
     run([tmp_path / "a.txt"], tmp_path / "out", steps={"personal_data": False})
@@ -229,6 +231,15 @@ def test_all_rows_alike_leave_one(tmp_path):
     (tmp_path / "a.txt").write_text("the same text\n" * 50, encoding="utf-8")
     card = run([tmp_path / "a.txt"], tmp_path / "out")
     assert (card["rows_read"], card["rows_written"]) == (50, 1)
+
+
+def test_without_near_duplicates_nothing_is_prepared_for_them(tmp_path):
+    (tmp_path / "a.txt").write_text("the card was lost\nThe card was lost!\nthe card was lost\n", encoding="utf-8")
+    card = run([tmp_path / "a.txt"], tmp_path / "out", steps={"near_duplicates": False})
+    assert card["rows_written"] == 2
+    (signatures,) = (tmp_path / "out" / "state").rglob("*.signatures.parquet")
+    assert pq.read_schema(signatures).names == ["row", "text_key_0", "text_key_1"]
+    assert pq.read_metadata(signatures).row_group(0).column(1).compression == "UNCOMPRESSED"
 
 
 def test_a_long_document_on_one_line(tmp_path):

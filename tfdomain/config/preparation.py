@@ -15,6 +15,9 @@ __all__ = ["Preparation", "Steps", "load_preparation"]
 PersonalData = Literal["EMAIL", "PHONE", "CARD", "IBAN", "RESIDENT_ID", "IP", "URL", "BIRTH_DATE"]
 PERSONAL_DATA: tuple[PersonalData, ...] = ("EMAIL", "PHONE", "CARD", "IBAN", "RESIDENT_ID", "IP", "URL", "BIRTH_DATE")
 
+# Signatures that miss few pairs of this similarity bring texts of 0.3 together in one of five cases.
+LEAST_SIMILARITY = 0.7
+
 
 class Steps(Section):
     """Which steps are taken, in this order.
@@ -54,7 +57,7 @@ class Preparation(Section):
         languages: ISO 639-1 codes of what the step `language` keeps.
         personal_data: The kinds that are masked.
         regions: ISO 3166 codes of the countries whose national phone numbers are known by their form.
-        similarity: The Jaccard similarity of character 5-grams from which texts are near-duplicates.
+        similarity: The Jaccard similarity of character 5-grams from which texts are near-duplicates; 0.7 or more.
         min_class_rows: Classes with fewer rows are listed as rare.
         steps: Which steps are taken.
     """
@@ -70,7 +73,7 @@ class Preparation(Section):
     languages: list[str] = Field(["en", "zh"], min_length=1)
     personal_data: list[PersonalData] = Field(list(PERSONAL_DATA), min_length=1)
     regions: list[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = Field(["US", "GB", "CN"])
-    similarity: Annotated[float, Field(ge=0.5, lt=1)] = 0.8
+    similarity: Annotated[float, Field(lt=1)] = 0.8
     min_class_rows: Annotated[int, Field(ge=1)] = 10
     steps: Steps = Steps()
 
@@ -80,6 +83,16 @@ class Preparation(Section):
         if min(split) < 0 or split[0] <= 0 or abs(sum(split) - 1) > 1e-6:
             raise ValueError(f"{list(split)} are no shares: give three that add up to 1, the first above 0")
         return split
+
+    @pydantic.field_validator("similarity")
+    @classmethod
+    def _can_be_searched(cls, similarity):
+        if similarity < LEAST_SIMILARITY:
+            raise ValueError(
+                f"{similarity} is too low: below {LEAST_SIMILARITY} so many unlike texts have to be compared that "
+                "large data would take days; choose a higher one"
+            )
+        return similarity
 
     @pydantic.model_validator(mode="after")
     def _columns_differ(self):

@@ -13,7 +13,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from tfdomain.errors import InputError
 
-__all__ = ["UNDETERMINED", "detect_languages", "keep_languages"]
+__all__ = ["UNDETERMINED", "check_languages", "detect_languages", "keep_languages"]
 
 UNDETERMINED = "und"
 """ISO 639-2's code for a language that is not told."""
@@ -65,14 +65,23 @@ def keep_languages(
     Raises:
         InputError: A language is unknown.
     """
+    check_languages(languages)
+    kept = {*languages, UNDETERMINED}
+    found = detect_languages(texts, min_letters=min_letters)
+    return [None if language in kept else language for language, _ in found]
+
+
+def check_languages(languages: Sequence[str]) -> None:
+    """Whether these languages can be told.
+
+    Raises:
+        InputError: A language is unknown.
+    """
     known = _identifier().labels
     for language in languages:
         if language not in known:
             mend = f"give codes of ISO 639-1, of these: {', '.join(sorted(known))}"
             raise InputError(f"unknown language {language!r}", where="languages", mend=mend)
-    kept = {*languages, UNDETERMINED}
-    found = detect_languages(texts, min_letters=min_letters)
-    return [None if language in kept else language for language, _ in found]
 
 
 def _detect(text: str, min_letters: int) -> tuple[str, float]:

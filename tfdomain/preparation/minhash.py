@@ -59,27 +59,38 @@ def band_shape(threshold: float) -> tuple[int, int]:
 
 def band_columns(threshold: float) -> list[str]:
     """The names of the columns of bands for that threshold."""
-    num_bands, size = band_shape(threshold)
-    return [f"band_{size}_{band:02d}" for band in range(num_bands)]
+    return _band_names(*band_shape(threshold))
 
 
-def signatures(texts: Sequence[str], *, rows: np.ndarray | None = None, threshold: float = 0.8) -> pa.Table:
+def signatures(
+    texts: Sequence[str], *, rows: np.ndarray | None = None, threshold: float = 0.8, near: bool = True
+) -> pa.Table:
     """Computes what tells the duplicates among texts. Each text's signature hangs on that text alone.
 
     Args:
         texts: The texts, cleaned.
         rows: int64 `[n]`, their row numbers; None: from 0.
         threshold: The least similarity of near-duplicates.
+        near: Whether near-duplicates are to be told; they are nearly all of the work.
 
     Returns:
-        A row for each text: `row` (int64), `letters` (int64, how many letters and digits it has), and as uint64
-        `TEXT_KEYS`, `FOLDED_KEYS` and `band_columns(threshold)`; all but `TEXT_KEYS` are 0 for a text without a
-        letter or digit.
+        A row for each text: `row` (int64) and as uint64 `TEXT_KEYS`; for near-duplicates `letters` (int64, how many
+        letters and digits it has), and as uint64 `FOLDED_KEYS` and `band_columns(threshold)`, which are 0 for a text
+        without a letter or digit.
 
     Raises:
         InputError: The threshold is out of range.
     """
     num_bands, size = band_shape(threshold)
+    text_keys = _keys([text.encode("utf-8", "surrogatepass") for text in texts])
+    columns = {"row": np.arange(len(texts)) if rows is None else np.asarray(rows, np.int64)}
+    columns |= dict(zip(TEXT_KEYS, text_keys.T, strict=True))
+    if near:
+        columns |= _near_columns(texts, num_bands, size)
+    return pa.table({name: pa.array(np.ascontiguousarray(column)) for name, column in columns.items()})
+
+
+def _near_columns(texts: Sequence[str], num_bands: int, size: int) -> dict[str, np.ndarray]:
     letters = np.zeros(len(texts), np.int64)
     folded_keys = np.zeros((len(texts), 2), np.uint64)
     minima = np.full((num_bands * size, len(texts)), np.uint32(0xFFFFFFFF))
@@ -96,11 +107,12 @@ def signatures(texts: Sequence[str], *, rows: np.ndarray | None = None, threshol
     has_letters = letters > 0
     folded_keys[~has_letters] = 0
     bands[:, ~has_letters] = 0
-    text_keys = _keys([text.encode("utf-8", "surrogatepass") for text in texts])
-    columns = {"row": np.arange(len(texts)) if rows is None else np.asarray(rows, np.int64), "letters": letters}
-    columns |= dict(zip(TEXT_KEYS, text_keys.T, strict=True)) | dict(zip(FOLDED_KEYS, folded_keys.T, strict=True))
-    columns |= dict(zip(band_columns(threshold), bands, strict=True))
-    return pa.table({name: pa.array(np.ascontiguousarray(column)) for name, column in columns.items()})
+    columns = {"letters": letters} | dict(zip(FOLDED_KEYS, folded_keys.T, strict=True))
+    return columns | dict(zip(_band_names(num_bands, size), bands, strict=True))
+
+
+def _band_names(num_bands: int, size: int) -> list[str]:
+    return [f"band_{size}_{band:02d}" for band in range(num_bands)]
 
 
 def _keys(contents: Sequence[bytes]) -> np.ndarray:

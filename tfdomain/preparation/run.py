@@ -46,6 +46,11 @@ def prepare(files: Sequence[Path], folder: Path, preparation: Preparation) -> di
     """
     if preparation.steps.label_quality:
         check_review()
+    if preparation.steps.language:
+        # Its model takes a while to load, and most runs want none.
+        from tfdomain.preparation.language import check_languages
+
+        check_languages(preparation.languages)
     state = State(folder, preparation)
     new = state.new_files(files)
     if not new and (folder / "data_card.json").exists():

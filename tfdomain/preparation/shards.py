@@ -124,9 +124,11 @@ def _write_shard(shard: Shard, content: bytes, preparation: Preparation) -> int:
         [texts[row] for row in kept],
         rows=shard.first_row + np.array(kept, np.int64),
         threshold=preparation.similarity,
+        near=preparation.steps.near_duplicates,
     )
     with whole_file(shard.signatures, "wb") as sink:
-        pq.write_table(told, sink, compression="zstd")
+        # Hashes do not get smaller.
+        pq.write_table(told, sink, compression="none", use_dictionary=False)
     return shard.num_rows
 
 

@@ -23,7 +23,7 @@ class KeyGroups(NamedTuple):
     Attributes:
         groups: int64, the number of each row's group, rising.
         rows: int64, the row numbers.
-        letters: int64, how many letters and digits each row's text has.
+        letters: int64, how many letters and digits each row's text has; 0 where that was not asked for.
     """
 
     groups: np.ndarray
@@ -81,12 +81,12 @@ class SharedKeys:
         Args:
             keys: Columns of the signatures.
             order: Further columns: within a group rows stand in their order, then in that of their numbers.
-            lettered: Whether texts without a letter or digit are left out.
+            lettered: Whether texts without a letter or digit are left out, and letters are told.
         """
         columns, first = ", ".join(keys), keys[0]
         within = f"{first} BETWEEN ? AND ?" + (" AND letters > 0" if lettered else "")
         query = f"""
-            SELECT {columns}, row, letters FROM signatures
+            SELECT {columns}, row, {"letters" if lettered else "0::BIGINT AS letters"} FROM signatures
             SEMI JOIN (
                 SELECT {columns} FROM signatures WHERE {within} GROUP BY {columns} HAVING count(*) > 1
             ) USING ({columns})
