@@ -33,8 +33,9 @@ MAY_IMPORT = {
     "models": {"encoders", "pipeline", "metrics", "optimization"},
     "evaluation": {"models", "metrics"},
     "training": {"models", "pipeline", "evaluation"},
+    "pretraining": {"training", "preparation"},
     "serving": {"models", "evaluation"},
-    "cli": {"preparation", "training", "serving", "samples", "startup"},
+    "cli": {"preparation", "training", "pretraining", "serving", "samples", "startup"},
 }
 LAZY = ("tensorflow", "keras", "pandas", "pyarrow", "transformers", "sklearn", "matplotlib")
 

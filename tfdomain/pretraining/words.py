@@ -1,0 +1,140 @@
+"""The words of a corpus as a tokenizer sees them, batch by batch: normalized, and split before any vocabulary."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import tensorflow as tf
+
+from tfdomain.encoders.normalization import Normalizer, Words
+from tfdomain.encoders.vocabulary import TokenizerSettings
+from tfdomain.errors import InputError
+
+__all__ = ["WordSplitter", "batch_texts"]
+
+# A batch is padded to its longest text: rows times the longest are what it takes in memory.
+MAX_ROWS = 4096
+MAX_CELLS = 1 << 20
+# Longer texts are cut, so that a document of 50 MB on one line takes no more memory than others.
+MAX_CHARACTERS = 1 << 16
+# Where no white space comes for so long, there is no word to spare: a tokenizer takes at most some hundred characters.
+MAX_LOOK_BACK = 1000
+
+
+class WordSplitter:
+    """Splits texts into words as a tokenizer of these settings does before it looks into its vocabulary.
+
+    White space and punctuation end a word, and every punctuation character is one. So is every Chinese ideograph
+    where `handle_chinese_chars` is on, as in nearly every BERT. Otherwise a run of ideographs is a word.
+
+    Args:
+        settings: Of them only those of the normalization count, not the vocabulary.
+
+    Example:
+        >>> WordSplitter(tokenizer.settings).split(["Café-Crème, 很好"])
+        [['cafe', '-', 'creme', ',', '很', '好']]
+    """
+
+    def __init__(self, settings: TokenizerSettings):
+        strip_accents = settings.lowercase if settings.strip_accents is None else settings.strip_accents
+        self._normalizer = Normalizer(
+            clean_text=settings.clean_text,
+            handle_chinese_chars=settings.handle_chinese_chars,
+            strip_accents=strip_accents,
+            lowercase=settings.lowercase,
+        )
+        signature = [tf.TensorSpec([None], tf.string)]
+        self._split = tf.function(self._split_batch, input_signature=signature, autograph=False)
+        self._count = tf.function(self._count_batch, input_signature=signature, autograph=False)
+
+    def split(self, texts: Sequence[str]) -> list[list[str]]:
+        """The normalized words of each text.
+
+        Raises:
+            InputError: A text is not a string that can be written as UTF-8.
+        """
+        encoded = [_encode(text, f"texts[{row}]") for row, text in enumerate(texts)]
+        with tf.device("/device:CPU:0"):
+            strings, row_splits = self._split(tf.constant(encoded, tf.string, shape=[len(encoded)]))
+        words = [word.decode() for word in strings.numpy().tolist()]
+        splits = row_splits.numpy().tolist()
+        return [words[start:end] for start, end in itertools.pairwise(splits)]
+
+    def count(self, texts: Iterable[str]) -> Counter[str]:
+        """How often each normalized word occurs in a corpus of any size; memory grows with distinct words alone.
+
+        Raises:
+            InputError: A text is not a string that can be written as UTF-8.
+        """
+        counts: Counter[bytes] = Counter()
+        for batch in batch_texts(texts):
+            with tf.device("/device:CPU:0"):
+                words, times = self._count(tf.constant(batch, tf.string))
+            for word, number in zip(words.numpy().tolist(), times.numpy().tolist(), strict=True):
+                counts[word] += number
+        return Counter({word.decode(): number for word, number in counts.items()})
+
+    def _split_batch(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        words = self._normalizer.split_words(texts)
+        return _as_strings(words), words.row_splits
+
+    def _count_batch(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        words, _, counts = tf.unique_with_counts(_as_strings(self._normalizer.split_words(texts)))
+        return words, counts
+
+
+def batch_texts(texts: Iterable[str]) -> Iterator[list[bytes]]:
+    """Batches of UTF-8 texts that fit in memory whatever their lengths, in order.
+
+    A text of more than 65,536 characters comes in parts, cut after white space; where there is none for a thousand
+    characters, as in Chinese, between two characters.
+
+    Args:
+        texts: Any number; they are read once.
+
+    Raises:
+        InputError: A text is not a string that can be written as UTF-8; the message has its number, from 0.
+    """
+    if isinstance(texts, str | bytes):
+        raise InputError("is a single string", where="texts", mend="put it into a list")
+    batch: list[bytes] = []
+    longest = 0
+    for row, text in enumerate(texts):
+        encoded = _encode(text, f"texts[{row}]")
+        for part in [encoded] if len(text) <= MAX_CHARACTERS else _cut(text):
+            widest = max(longest, len(part))
+            if batch and (len(batch) == MAX_ROWS or (len(batch) + 1) * widest > MAX_CELLS):
+                yield batch
+                batch, widest = [], len(part)
+            batch.append(part)
+            longest = widest
+    if batch:
+        yield batch
+
+
+def _cut(text: str) -> Iterator[bytes]:
+    start = 0
+    while len(text) - start > MAX_CHARACTERS:
+        limit = start + MAX_CHARACTERS
+        end = next((place for place in range(limit, limit - MAX_LOOK_BACK, -1) if text[place - 1].isspace()), limit)
+        yield text[start:end].encode()
+        start = end
+    yield text[start:].encode()
+
+
+def _encode(text: str, where: str) -> bytes:
+    if not isinstance(text, str):
+        raise InputError(f"is {text!r}, which is not a string", where=where, mend="give a string")
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"holds half a surrogate pair at character {error.start}",
+            where=where,
+            mend="read the file again with errors='replace'",
+        ) from None
+
+
+def _as_strings(words: Words) -> tf.Tensor:
+    characters = tf.RaggedTensor.from_row_splits(words.characters, words.word_splits, validate=False)
+    return tf.strings.unicode_encode(characters, "UTF-8")
