@@ -115,7 +115,8 @@ class FitOptions(Section):
 
     Attributes:
         epochs: Passes over the training rows.
-        batch_size: Examples of one update, over all replicas together.
+        batch_size: Examples of one batch, over all replicas together.
+        accumulate: Batches of one update, computed one after the other: as if they were one, in the memory of one.
         learning_rate: Its peak, reached after the warm-up.
         warmup_rate: Share of all steps in which the learning rate rises.
         weight_decay: Decoupled weight decay; biases and norms are spared.
@@ -131,6 +132,7 @@ class FitOptions(Section):
 
     epochs: Annotated[int, Field(ge=1, strict=True)] = 3
     batch_size: Annotated[int, Field(ge=1, strict=True)] = 32
+    accumulate: Annotated[int, Field(ge=1, strict=True)] = 1
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     warmup_rate: Rate = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -142,6 +144,11 @@ class FitOptions(Section):
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
     label_smoothing: Rate = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+
+    @property
+    def rows_per_update(self) -> int:
+        """Examples of one update, over all replicas together."""
+        return self.batch_size * self.accumulate
 
     @pydantic.field_validator("class_weights", mode="before")
     @classmethod

@@ -39,6 +39,12 @@ _SILENCE_SECONDS = 300.0
 _silent_since: float | None = None
 
 
+def checkpoint_beside(source: str, folder: Path) -> str:
+    """What `resolve_checkpoint` takes, of an experiment's `encoder`: a relative folder starts where its file lies."""
+    beside = folder / source
+    return str(beside) if not source.startswith("package:") and beside.is_dir() else source
+
+
 def resolve_checkpoint(source: str | os.PathLike, *, timeout_seconds: float = 10) -> Path:
     """Finds the folder of a checkpoint, downloading it where it is on no disk yet.
 

@@ -13,6 +13,7 @@ from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.models import fitting
 from tfdomain.models.parameters import default_optimizer, trained_variables
+from tfdomain.optimization.accumulation import sum_over_parts
 from tfdomain.optimization.loop import EpochSource, LoopState
 from tfdomain.optimization.train_step import make_train_function
 
@@ -149,10 +150,15 @@ class EncoderModel(keras.Model):
             This replica's part of the mean loss, float32 scalar.
         """
         variables = trained_variables(self)
-        with tf.GradientTape() as tape:
-            loss = self.replica_loss(batch, denominator=denominator, seed=seed)
-            scaled = self.optimizer.scale_loss(loss)
-        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+
+        def differentiate(part: Mapping[str, tf.Tensor], part_seed: tf.Tensor):
+            with tf.GradientTape() as tape:
+                loss = self.replica_loss(part, denominator=denominator, seed=part_seed)
+                scaled = self.optimizer.scale_loss(loss)
+            return loss, tape.gradient(scaled, variables)
+
+        loss, gradients = sum_over_parts(differentiate, batch, seed, self.options.accumulate)
+        self.optimizer.apply(gradients, variables)
         return loss
 
     def replica_loss(self, batch: Mapping[str, tf.Tensor], *, denominator: Any, seed: tf.Tensor) -> tf.Tensor:

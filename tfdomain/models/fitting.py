@@ -66,7 +66,7 @@ def training_batches(
         weights = by_class * (1 if sample_weight is None else sample_weight) if same_length else sample_weight
     source = model.batches(
         x,
-        batch_size=options.batch_size,
+        batch_size=options.rows_per_update,
         labels=labels,
         for_training=True,
         sample_weight=weights,

@@ -178,13 +178,13 @@ class MultiTaskModel(TextModel):
             counts[name] = count_rows(part) if chosen is None else len(chosen)
             if not counts[name]:
                 raise InputError("there are no examples", where=f"x[{name!r}]", mend="give every task some")
-        sizes = rows_of_update(counts, options.batch_size, self.share)
+        sizes = rows_of_update(counts, options.rows_per_update, self.share)
         sources: dict[str, EpochSource] = {}
         for name, model in self.models.items():
-            own = _own_options(model, options).model_copy(update={"batch_size": sizes[name]})
+            own = _own_options(model, options).model_copy(update={"batch_size": sizes[name], "accumulate": 1})
             given: dict[str, Any] = {"sample_weight": weights.get(name), "rows": rows.get(name)}
             sources[name] = model.training_batches(x[name], labels.get(name), options=own, **given, **more)
-        return TaskBatches(sources, -(-sum(counts.values()) // options.batch_size))
+        return TaskBatches(sources, -(-sum(counts.values()) // options.rows_per_update))
 
     def prepare_training(self, options: FitOptions, num_batches: int) -> None:
         """Sets the options of all tasks and, unless the caller compiled the model, the optimizer."""

@@ -4,15 +4,15 @@ A run folder holds `config.yaml` (resolved), `environment.json`, `progress.json`
 `report.txt`, `model/`, `tensorboard/` and, while it is under way, `state.safetensors`.
 """
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 from tfdomain.config import Experiment, MultiTaskExperiment, load_experiment, save_experiment
 from tfdomain.data.cache import cache_dir
+from tfdomain.encoders.sources import checkpoint_beside
 from tfdomain.errors import InputError
 from tfdomain.evaluation.report import report_text
-from tfdomain.files import read_json, remove_leftovers, whole_file, write_json
+from tfdomain.files import read_json, whole_file, write_json
 from tfdomain.metrics.selection import metric_direction
 from tfdomain.models.base import TextModel
 from tfdomain.models.folder import TASKS, load
@@ -24,35 +24,11 @@ from tfdomain.training.datasets import ExperimentData, Part, read_experiment_dat
 from tfdomain.training.environment import describe_environment
 from tfdomain.training.feature_ranks import rank_features
 from tfdomain.training.logs import TrainGraph, log_results, log_start
+from tfdomain.training.run_folder import RunFolder, claim
 from tfdomain.training.state import read_state
 from tfdomain.training.task_data import read_task_data
 
-__all__ = ["RunFolder", "train"]
-
-
-PLACES = {
-    "config": "config.yaml",
-    "environment": "environment.json",
-    "progress": "progress.json",
-    "metrics": "metrics.json",
-    "report": "report.txt",
-    "model": "model",
-    "best": "best",
-    "state": "state.safetensors",
-    "tensorboard": "tensorboard",
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class RunFolder:
-    """The places in a run's folder."""
-
-    path: Path
-
-    def __getattr__(self, name: str) -> Path:
-        if name not in PLACES:
-            raise AttributeError(name)
-        return self.path / PLACES[name]
+__all__ = ["train"]
 
 
 def train(
@@ -75,7 +51,7 @@ def train(
         InputError: The experiment, its data or its checkpoint is wrong, or `run_dir` is taken.
     """
     run = RunFolder(run_dir)
-    _check_claim(run, experiment, resume)
+    claim(run, experiment, resume=resume, load=load_experiment)
     if run.metrics.is_file():
         print(f"{run_dir} is complete; nothing to resume", flush=True)
         run.state.unlink(missing_ok=True)
@@ -118,7 +94,7 @@ def _read_data(experiment: Experiment, folder: Path) -> ExperimentData:
 
 def _make_model(experiment: Experiment, data: ExperimentData, folder: Path) -> TextModel:
     return TASKS[experiment.task].from_pretrained(
-        _encoder_source(experiment.encoder, folder),
+        checkpoint_beside(experiment.encoder, folder),
         dropout_rate=experiment.model.dropout_rate,
         max_length=experiment.max_length,
         seed=experiment.training.seed,
@@ -150,42 +126,6 @@ def _finish(
     return metrics
 
 
-def _check_claim(run: RunFolder, experiment: Experiment, resume: bool) -> None:
-    if run.path.exists() and not run.path.is_dir():
-        raise InputError("is a file", where=str(run.path), mend="name a folder with --run-dir")
-    if run.path.is_dir() and (resume or not run.config.is_file()):
-        # A process that was killed while it wrote leaves halves behind, each as large as its whole.
-        remove_leftovers(getattr(run, name) for name in PLACES)
-    if not run.path.is_dir() or not any(run.path.iterdir()):
-        return
-    if not resume:
-        raise InputError(
-            "holds a run already", where=str(run.path), mend="go on with --resume, or choose another --run-dir"
-        )
-    if not run.config.is_file():
-        raise InputError("holds no run to resume", where=str(run.path), mend="choose another --run-dir")
-    before = load_experiment(run.config).model_dump()
-    differing = _differences(before, experiment.model_dump())
-    if differing:
-        key, old, new = differing[0]
-        raise InputError(
-            f"the run began with {key}={old!r}, and now it is {new!r}",
-            where=str(run.config),
-            mend="resume with what it began with, or choose another --run-dir",
-        )
-
-
-def _differences(old: dict, new: dict, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    found = []
-    for key in old | new:
-        before, now = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(now, dict):
-            found += _differences(before, now, f"{prefix}{key}.")
-        elif before != now:
-            found.append((prefix + key, before, now))
-    return found
-
-
 def _check_same_data(run: RunFolder, data: ExperimentData) -> None:
     if not run.environment.is_file():
         return
@@ -202,12 +142,6 @@ def _describe(run: RunFolder, experiment: Experiment, data: ExperimentData, fold
         environment = describe_environment(data_sha256=data.file_hashes, seed=experiment.training.seed, folder=folder)
         save_experiment(experiment, run.config)
         write_json(run.environment, environment | {"data_fingerprint": data.fingerprint})
-
-
-def _encoder_source(encoder: str, folder: Path) -> str:
-    # A relative path is relative to the experiment file, as those of the data are.
-    beside = folder / encoder
-    return str(beside) if not encoder.startswith("package:") and beside.is_dir() else encoder
 
 
 def _fit(
