@@ -85,8 +85,10 @@ def tiny_vocabulary() -> list[str]:
     return specials + characters + [f"##{c}" for c in characters] + words + ["##ing", "##ed", "##er"]
 
 
-def write_tiny_checkpoint(folder: Path, prefix: str = "", pooler: bool = True, seed: int = 0, **fields) -> Path:
-    """Writes a random two-layer BERT in the Hugging Face layout, as transformers would."""
+def write_tiny_checkpoint(
+    folder: Path, prefix: str = "", pooler: bool = True, seed: int = 0, masked_lm: bool = False, **fields
+) -> Path:
+    """Writes a random two-layer BERT in the Hugging Face layout, as transformers would; `masked_lm` with that head."""
     vocabulary = tiny_vocabulary()
     config = {
         "architectures": ["BertModel"], "model_type": "bert", "vocab_size": len(vocabulary),
@@ -117,11 +119,19 @@ def write_tiny_checkpoint(folder: Path, prefix: str = "", pooler: bool = True, s
             shapes |= {f"{layer}{name}.weight": (hidden,), f"{layer}{name}.bias": (hidden,)}
     if pooler:
         shapes |= {"pooler.dense.weight": (hidden, hidden), "pooler.dense.bias": (hidden,)}
+    head = {
+        "cls.predictions.transform.dense.weight": (hidden, hidden),
+        "cls.predictions.transform.dense.bias": (hidden,),
+        "cls.predictions.transform.LayerNorm.weight": (hidden,),
+        "cls.predictions.transform.LayerNorm.bias": (hidden,),
+        "cls.predictions.bias": (config["vocab_size"],),
+    }
     random = np.random.default_rng(seed)
     tensors = {}
-    for name, shape in shapes.items():
+    for name, shape in (shapes | (head if masked_lm else {})).items():
         tensor = random.normal(0, 0.2, shape).astype("float32")
-        tensors[prefix + name] = tensor + 1 if name.endswith("LayerNorm.weight") else tensor
+        full_name = name if name in head else prefix + name
+        tensors[full_name] = tensor + 1 if name.endswith("LayerNorm.weight") else tensor
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})

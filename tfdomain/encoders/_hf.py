@@ -6,7 +6,16 @@ import numpy as np
 
 from tfdomain.encoders.config import EncoderConfig
 
-__all__ = ["PREFIX", "ForeignTensor", "foreign_tensors", "is_encoder_tensor", "is_ignored", "modern_name"]
+__all__ = [
+    "MASKED_LM_HEAD",
+    "PREFIX",
+    "ForeignTensor",
+    "foreign_tensors",
+    "is_encoder_tensor",
+    "is_ignored",
+    "modern_head_name",
+    "modern_name",
+]
 
 # Models with a head keep the encoder's tensors under this prefix; a bare encoder has none.
 PREFIX = "bert."
@@ -26,6 +35,14 @@ _DENSE = {
     "expand": "intermediate.dense",
     "contract": "output.dense",
 }
+MASKED_LM_HEAD = {
+    "kernel": "cls.predictions.transform.dense.weight",
+    "kernel_bias": "cls.predictions.transform.dense.bias",
+    "norm_scale": "cls.predictions.transform.LayerNorm.weight",
+    "norm_bias": "cls.predictions.transform.LayerNorm.bias",
+    "bias": "cls.predictions.bias",
+}
+"""The tensor of each weight of the head that guesses hidden tokens; only `kernel` is transposed there."""
 _NORMS = {"attention_norm": "attention.output.LayerNorm", "norm": "output.LayerNorm"}
 
 
@@ -75,6 +92,11 @@ def modern_name(name: str) -> str:
         if name.endswith(old):
             return name.removesuffix(old) + new
     return name
+
+
+def modern_head_name(name: str) -> str:
+    """A head's tensor by its name of today; the decoder's bias has stood under two."""
+    return MASKED_LM_HEAD["bias"] if name == "cls.predictions.decoder.bias" else modern_name(name)
 
 
 def is_encoder_tensor(name: str) -> bool:
