@@ -104,6 +104,28 @@ def train(
 
 
 @app.command()
+def pretrain(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A pretraining file (YAML).")],
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file.")
+    ] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+):
+    """Adapt an encoder to the texts of a field, or begin one."""
+    from tfdomain.config.pretraining import load_pretraining
+
+    pretraining = load_pretraining(file, assignments or [])
+    folder = run_dir or Path("runs") / pretraining.name
+    import_tensorflow()
+    from tfdomain.pretraining.report import report_lines
+    from tfdomain.pretraining.run import pretrain as run
+
+    print("\n".join(report_lines(run(pretraining, folder, folder=file.parent, resume=resume))))
+    print(f"encoder {folder / 'model'}\nmetrics {folder / 'metrics.json'}\nboard   tensorboard --logdir {folder}")
+
+
+@app.command()
 def evaluate(
     run: RunArgument,
     data: Annotated[list[str], typer.Option("--data", metavar="FILE", help="Labelled rows; may be repeated.")],

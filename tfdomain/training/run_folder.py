@@ -23,13 +23,14 @@ PLACES = {
     "state": "state.safetensors",
     "tensorboard": "tensorboard",
     "corpus": "corpus",
+    "tokens": "tokens",
     "start": "start",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """The places in a run's folder; a pretraining's has `corpus` and `start` beside the others."""
+    """The places in a run's folder; a pretraining's has `corpus`, `tokens` and `start` beside the others."""
 
     path: Path
 

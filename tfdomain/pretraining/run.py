@@ -1,0 +1,211 @@
+"""One pretraining: a corpus and a checkpoint become an encoder that knows the corpus.
+
+The run's folder holds what that of a fine-tuning holds, and while it is under way `corpus/`, what was read; `tokens/`,
+its token ids; and `start/`, the model before it learned, with its vocabulary and its head.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfdomain.config.pretraining import Pretraining, load_pretraining, save_pretraining
+from tfdomain.errors import TfdomainError
+from tfdomain.files import read_json, whole_file, write_json
+from tfdomain.models.masked_lm import MaskedLM
+from tfdomain.pretraining.batches import PackedBatches
+from tfdomain.pretraining.head_training import train_head
+from tfdomain.pretraining.masking import Masking
+from tfdomain.pretraining.material import Material, gather_material
+from tfdomain.pretraining.measuring import HeldOut, frequent_words, nearest_words, pseudo_perplexity
+from tfdomain.pretraining.objectives import Learner, load_model, with_objective
+from tfdomain.pretraining.report import report_lines
+from tfdomain.pretraining.token_store import TokenStore, write_token_store
+from tfdomain.pretraining.vocabulary import begin_model
+from tfdomain.training.board import TensorBoardLogger
+from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper
+from tfdomain.training.environment import describe_environment
+from tfdomain.training.logs import TrainGraph, log_start
+from tfdomain.training.run_folder import RunFolder, claim
+from tfdomain.training.state import read_state
+from tfdomain.training.throughput import Throughput
+
+__all__ = ["pretrain"]
+
+HELD_OUT_SEED = 1
+
+
+def pretrain(
+    pretraining: Pretraining, run_dir: Path, *, folder: Path, resume: bool = False, verbose: str | int = "auto"
+) -> dict[str, Any]:
+    """Reads, trains, measures and saves one pretraining.
+
+    Args:
+        pretraining: What to do.
+        run_dir: The run's own folder: new or empty, or with `resume` that of a run that was killed.
+        folder: Where relative paths start.
+        resume: Go on from the run's last state; the result is that of an uninterrupted run.
+        verbose: 0 shows no progress.
+
+    Returns:
+        What `metrics.json` holds: `corpus` (counts), `vocabulary` (fertility, terms), and `before` and `after`, each
+        with `loss`, `perplexity` and `masked_accuracy` of the hidden held-out tokens, `pseudo_perplexity` where it is
+        measured, and `neighbours`; and `training`, how fast it was.
+
+    Raises:
+        InputError: The file, the corpus or the checkpoint is wrong, or `run_dir` is taken.
+    """
+    run = RunFolder(run_dir)
+    claim(run, pretraining, resume=resume, load=load_pretraining)
+    if run.metrics.is_file():
+        print(f"{run_dir} is complete; nothing to resume", flush=True)
+        _remove_what_has_served(run)
+        return read_json(run.metrics)
+    with _computed_in(pretraining.training.precision):
+        return _pretrain(pretraining, run, folder, verbose)
+
+
+def _pretrain(pretraining: Pretraining, run: RunFolder, folder: Path, verbose: str | int) -> dict[str, Any]:
+    options = pretraining.training
+    with _nothing_left_by_errors(run):
+        save_pretraining(pretraining, run.config)
+        material = gather_material(pretraining, folder, run.corpus)
+        if not run.environment.is_file():
+            hashes = {"corpus": material.notes["fingerprint"]}
+            write_json(run.environment, describe_environment(data_sha256=hashes, seed=options.seed, folder=folder))
+        model, store, started = _start(pretraining, material, run, folder, verbose)
+        source = _batches(pretraining, model, store, material)
+        model.prepare_training(options, source.num_batches)
+    held_out = HeldOut(model, _batches(pretraining, model, store, material, held_out=True))
+    board, throughput = TensorBoardLogger(run.tensorboard), Throughput()
+    _fit(model, source, held_out, pretraining, run, [board, TrainGraph(board), throughput], verbose)
+    last_step = model.step
+    if options.patience is not None and run.best.is_dir():
+        model = load_model(run.best, pretraining)
+        held_out = HeldOut(model, held_out.source)
+    after = _measure(model, held_out, material, pretraining)
+    metrics = {"corpus": material.notes, **started, "after": after, "training": throughput.figures()}
+    model.save(run.model)
+    report = "\n".join(report_lines(metrics))
+    with whole_file(run.report) as file:
+        file.write(report + "\n")
+    board.log_text("report", f"```\n{report}\n```", last_step)
+    board.close()
+    write_json(run.metrics, metrics)
+    _remove_what_has_served(run)
+    return metrics
+
+
+def _remove_what_has_served(run: RunFolder) -> None:
+    run.state.unlink(missing_ok=True)
+    for folder in (run.corpus, run.start, run.tokens):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(
+    pretraining: Pretraining, material: Material, run: RunFolder, folder: Path, verbose: str | int
+) -> tuple[Learner, TokenStore, dict[str, Any]]:
+    """The model before it learns, its corpus as tokens, and what there is to tell; stored, since it takes its time."""
+    notes = run.start / "start.json"
+    if notes.is_file():
+        model = load_model(run.start, pretraining)
+        return model, write_token_store(material.texts, model.tokenizer, run.tokens), read_json(notes)
+    masked_lm, vocabulary = begin_model(pretraining, material, folder)
+    model = with_objective(masked_lm, pretraining)
+    store = write_token_store(material.texts, model.tokenizer, run.tokens)
+    if isinstance(model, MaskedLM) and not model.has_trained_head:
+        train_head(model, _batches(pretraining, model, store, material), pretraining.training, verbose=verbose)
+    held_out = HeldOut(model, _batches(pretraining, model, store, material, held_out=True))
+    started = {"vocabulary": vocabulary, "before": _measure(model, held_out, material, pretraining)}
+    model.save(run.start, extra={"start.json": started})
+    return model, store, started
+
+
+def _batches(
+    pretraining: Pretraining, model: Learner, store: TokenStore, material: Material, *, held_out: bool = False
+) -> PackedBatches:
+    options, objective = pretraining.training, pretraining.objective
+    return PackedBatches(
+        store,
+        model.tokenizer,
+        material.held_out if held_out else material.training,
+        hide=Masking(
+            model.tokenizer,
+            mask_rate=objective.mask_rate,
+            whole_words=objective.whole_words,
+            longest_span=objective.longest_span,
+        ),
+        length=model.max_length,
+        batch_size=options.batch_size if held_out else options.rows_per_update,
+        # What is hidden of the held-out rows is the same in every run, so that their losses can be compared.
+        seed=HELD_OUT_SEED if held_out else options.seed,
+        shuffle=not held_out,
+    )
+
+
+def _fit(
+    model: Learner,
+    source: PackedBatches,
+    held_out: HeldOut,
+    pretraining: Pretraining,
+    run: RunFolder,
+    callbacks: list[keras.callbacks.Callback],
+    verbose: str | int,
+) -> None:
+    options = pretraining.training
+    best = BestModel(run.best, "loss", held_out, options.patience) if options.patience is not None else None
+    keeper = StateKeeper(run.state, seconds=options.checkpoint_seconds, best=best)
+    state, resumed_from = None, None
+    if run.state.is_file():
+        state, stored = read_state(run.state, model)
+        resumed_from = state.step
+        if best:
+            best.restore(stored)
+        if stored["stopped"]:
+            model.loop_state = state
+            return
+        print(f"resumed from step {resumed_from}", flush=True)
+    board = callbacks[0]
+    log_start(board, model, pretraining)
+    progress = ProgressFile(run.progress, resumed_from)
+    # The keeper comes last: what it stores of the others is of the same moment.
+    every = [*callbacks, progress, *([best] if best else []), keeper]
+    model.fit_batches(source, state=state, validate=held_out, callbacks=every, verbose=verbose)
+
+
+def _measure(model: Learner, held_out: HeldOut, material: Material, pretraining: Pretraining) -> dict[str, Any]:
+    measured: dict[str, Any] = held_out()
+    texts = material.held_out_texts(pretraining.measured_texts)
+    if texts and isinstance(model, MaskedLM):
+        measured = measured | {"pseudo_perplexity": pseudo_perplexity(model, texts)}
+    if pretraining.neighbours:
+        among = frequent_words(material.training_texts(), model.tokenizer)
+        neighbours = nearest_words(model.encoder, model.tokenizer, pretraining.neighbours, among)
+        measured = measured | {"neighbours": neighbours}
+    return measured
+
+
+@contextmanager
+def _nothing_left_by_errors(run: RunFolder) -> Iterator[None]:
+    """What is wrong with the input of a new run leaves no folder that is taken; a kill leaves what is resumed from."""
+    is_new = not run.config.is_file()
+    try:
+        yield
+    except TfdomainError:
+        if is_new:
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _computed_in(precision: str) -> Iterator[None]:
+    """Models that are made inside compute in a precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
