@@ -17,6 +17,15 @@ def test_what_is_asked_for_wins_over_the_file(tmp_path):
     assert made.steps == Steps(language=True)
 
 
+def test_predictions_are_looked_for_beside_the_file_that_names_them(tmp_path):
+    (tmp_path / "answers.jsonl").write_text("{}\n")
+    file = tmp_path / "prepare.yaml"
+    file.write_text("label: kind\nquality_predictions: answers.jsonl\nsteps: {label_quality: true}\n")
+    assert load_preparation(file).quality_predictions == str(tmp_path / "answers.jsonl")
+    asked = load_preparation(file, options={"quality_predictions": "other.jsonl"})
+    assert asked.quality_predictions == "other.jsonl"
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
@@ -28,6 +37,7 @@ def test_what_is_asked_for_wins_over_the_file(tmp_path):
         ("regions=[usa]", "regions"),
         ("group=text", "one column is named for two things"),
         ("steps.label_quality=true", "name its column in label"),
+        ("quality_predictions=a.jsonl", "turn steps.label_quality on"),
         ("steps.spelling=true", "unknown key steps.spelling"),
         ("folds=1", "folds is 1"),
         ("seed=true", "seed is True"),

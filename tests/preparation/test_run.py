@@ -132,20 +132,47 @@ def test_more_files_move_nothing(tmp_path):
         run([tmp_path / "two.csv"], tmp_path / "out", seed=1, **options)
 
 
+def test_what_was_left_out_before_stays_explained(tmp_path):
+    first, second = rows_of(60), rows_of(60, start=60)
+    first[20] = first[5] | {"label": "other", "amount": 20}
+    first[21]["text"] = first[6]["text"].upper() + "!!"
+    second[0] = first[5] | {"label": "third", "amount": 60}
+    second[1]["text"] = first[7]["text"] + "!"
+    write_csv(tmp_path / "one.csv", first)
+    write_csv(tmp_path / "two.csv", second)
+    run([tmp_path / "one.csv"], tmp_path / "out", label="label")
+    before = removed_rows(tmp_path / "out")
+    assert len(before) == 2
+    card = run([tmp_path / "two.csv"], tmp_path / "out", label="label")
+    after = removed_rows(tmp_path / "out")
+    assert after[:2] == before
+    assert [row["place"] for row in after[2:]] == ["two.csv:2", "two.csv:3"]
+    assert (card["rows_read"], card["rows_written"], card["steps"][-1]["rows"]) == (120, 116, 116)
+    with open(tmp_path / "out" / "conflicting_labels.csv", newline="", encoding="utf-8") as file:
+        (conflict,) = csv.DictReader(file)
+    assert conflict["places"] == "one.csv:7 one.csv:22 two.csv:2"
+    # Killed between the state and the card: the card tells the same.
+    (tmp_path / "out" / "data_card.json").unlink()
+    again = run([tmp_path / "two.csv"], tmp_path / "out", label="label")
+    assert (again["steps"], again["splits"]) == (card["steps"], card["splits"])
+    assert removed_rows(tmp_path / "out") == after
+
+
 def test_an_interrupted_run_goes_on(tmp_path):
     rows = rows_of(SHARD_ROWS + 50)
     write_csv(tmp_path / "raw.csv", rows)
     whole = run([tmp_path / "raw.csv"], tmp_path / "whole", label="label")
     code = f"""
 import os, sys
-import tfdomain.preparation.run as module
+from tfdomain.preparation.run import prepare
+from tfdomain.preparation.runner import LocalRunner
 from tfdomain.config.preparation import load_preparation
 from pathlib import Path
 # Killed after the shards and before anything else.
-module.drop_duplicates = lambda *arguments: os._exit(9)
+LocalRunner.find_duplicates = lambda *arguments: os._exit(9)
 if __name__ == "__main__":
     preparation = load_preparation(None, options={{"label": "label"}})
-    module.prepare([Path({str(tmp_path / "raw.csv")!r})], Path({str(tmp_path / "cut")!r}), preparation)
+    prepare([Path({str(tmp_path / "raw.csv")!r})], Path({str(tmp_path / "cut")!r}), preparation)
 """
     (tmp_path / "killed.py").write_text(code)
     assert subprocess.run([sys.executable, str(tmp_path / "killed.py")], check=False).returncode == 9
@@ -225,6 +252,74 @@ def test_suspicious_labels_are_listed_with_their_places(tmp_path):
     assert {(row["label"], row["suggested"]) for row in listed} == {("question", "complaint")}
     assert "suspicious_labels.csv" in (tmp_path / "out" / "data_card.md").read_text(encoding="utf-8")
     assert (tmp_path / "out" / "class_overlap.csv").read_text().startswith("first,second,rows,share")
+
+
+def write_predictions(path, rows, scores):
+    """As `tfdomain predict` writes them: the source's label beside the answers."""
+    answers = [
+        {"text": row["text"], "source_label": row["label"], "label": "a", "score": 0.5, "scores": each}
+        for row, each in zip(rows, scores, strict=True)
+    ]
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(answer) + "\n" for answer in answers), encoding="utf-8")
+    elif path.suffix == ".csv":
+        pd.DataFrame(answers).assign(scores=[json.dumps(each) for each in scores]).to_csv(path, index=False)
+    else:
+        pd.DataFrame(answers).to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_labels_are_judged_by_predictions_that_are_given(tmp_path, ending):
+    rows = [row | {"label": row["label"][0]} for row in rows_of(60)]
+    rows[5]["text"] += " Write to jane@example.com &amp; ask"
+    scores = [{label: 0.9 if row["label"] == label else 0.05 for label in "cqp"} for row in rows]
+    # The model is sure of another label than the one that stands there.
+    scores[5], scores[9] = {"c": 0.94, "q": 0.05, "p": 0.01}, {"c": 0.03, "q": 0.07, "p": 0.9}
+    assert (rows[5]["label"], rows[9]["label"]) == ("p", "c")
+    file = write_csv(tmp_path / "raw.csv", rows)
+    run([file], tmp_path / "out", label="label")
+    written = (tmp_path / "out" / "train.parquet").read_bytes()
+    # Of the raw texts, in another order, and of all but ten.
+    given = write_predictions(tmp_path / f"given{ending}", rows[:50][::-1], scores[:50][::-1])
+    options = {"label": "label", "steps": {"label_quality": True}, "quality_predictions": str(given)}
+    card = run([file], tmp_path / "out", **options)
+    with open(tmp_path / "out" / "suspicious_labels.csv", newline="", encoding="utf-8") as listed:
+        found = [(row["place"], row["label"], row["suggested"], row["quality"]) for row in csv.DictReader(listed)]
+    assert found == [("raw.csv:7", "p", "c", "0.0100"), ("raw.csv:11", "c", "p", "0.0300")]
+    assert (card["suspicious_labels"], card["judged_labels"], card["rows_written"]) == (2, 50, 60)
+    assert (tmp_path / "out" / "train.parquet").read_bytes() == written
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda row: row.pop("scores"), "line 1: holds no label's probability"),
+        (lambda row: row.update(scores=[0.5, 0.5]), "line 1: holds no label's probability"),
+        (lambda row: row.pop("text"), "text"),
+        (lambda row: row.update(text="?"), "holds none of the 30 prepared texts"),
+        (lambda row: row.update(scores={"complaint": 0.5, "other": 0.5}), "lack the label"),
+        (lambda row: row.update(scores={"complaint": 0.5, "question": 0.9, "praise": 0.2}), "do not add up to 1"),
+    ],
+)
+def test_predictions_that_do_not_fit_are_one_line(tmp_path, change, message):
+    rows = rows_of(30)
+    written = [{"text": row["text"], "scores": {"complaint": 1.0, "question": 0.0, "praise": 0.0}} for row in rows]
+    for row in written:
+        change(row)
+    (tmp_path / "given.jsonl").write_text("".join(json.dumps(row) + "\n" for row in written))
+    options = {"steps": {"label_quality": True}, "quality_predictions": str(tmp_path / "given.jsonl")}
+    with pytest.raises(InputError, match=message) as caught:
+        run([write_csv(tmp_path / "raw.csv", rows)], tmp_path / "out", label="label", **options)
+    assert "\n" not in str(caught.value) and "given.jsonl" in str(caught.value)
+
+
+def test_predictions_that_are_not_there_stop_before_anything_is_read(tmp_path):
+    file = write_csv(tmp_path / "raw.csv", rows_of(30))
+    options = {"steps": {"label_quality": True}, "quality_predictions": "nowhere.jsonl"}
+    with pytest.raises(InputError, match="no such file"):
+        run([file], tmp_path / "out", label="label", **options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_all_rows_alike_leave_one(tmp_path):

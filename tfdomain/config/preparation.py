@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -58,6 +59,9 @@ class Preparation(Section):
         personal_data: The kinds that are masked.
         regions: ISO 3166 codes of the countries whose national phone numbers are known by their form.
         similarity: The Jaccard similarity of character 5-grams from which texts are near-duplicates; 0.7 or more.
+        quality_predictions: A file that `tfdomain predict` wrote, by which `label_quality` judges instead of a
+            baseline: of a model that did not train on the rows. Looked for beside the file that names it, then in the
+            working folder, then among the data sets.
         min_class_rows: Classes with fewer rows are listed as rare.
         steps: Which steps are taken.
     """
@@ -74,6 +78,7 @@ class Preparation(Section):
     personal_data: list[PersonalData] = Field(list(PERSONAL_DATA), min_length=1)
     regions: list[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = Field(["US", "GB", "CN"])
     similarity: Annotated[float, Field(lt=1)] = 0.8
+    quality_predictions: str | None = None
     min_class_rows: Annotated[int, Field(ge=1)] = 10
     steps: Steps = Steps()
 
@@ -103,6 +108,8 @@ class Preparation(Section):
             raise ValueError("group and time are both named, and rows of a group have many moments: choose one")
         if self.steps.label_quality and self.label is None:
             raise ValueError("steps.label_quality is on, and no label is named: name its column in label")
+        if self.quality_predictions is not None and not self.steps.label_quality:
+            raise ValueError("quality_predictions is given, and nothing reads it: turn steps.label_quality on")
         return self
 
 
@@ -119,7 +126,11 @@ def load_preparation(
     Raises:
         InputError: The file cannot be read, or a key or value is wrong.
     """
-    values = ({} if path is None else read_values(path)) | (options or {})
+    values = {} if path is None else read_values(path)
+    predictions = values.get("quality_predictions")
+    if path is not None and isinstance(predictions, str) and (Path(path).parent / predictions).exists():
+        values["quality_predictions"] = str(Path(path).parent / predictions)
+    values |= options or {}
     for assignment in assignments:
         assign(values, assignment)
     return validated(Preparation, values, where=str(path or "prepare"))

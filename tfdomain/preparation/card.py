@@ -98,7 +98,10 @@ def _remarks(card: Mapping[str, Any]) -> list[str]:
     if card["conflicting_labels"]:
         lines.append(f"- {card['conflicting_labels']:,} texts have several labels: conflicting_labels.csv")
     if card["suspicious_labels"] is not None:
-        lines.append(f"- {card['suspicious_labels']:,} labels look wrong: suspicious_labels.csv, class_overlap.csv")
+        lines.append(
+            f"- {card['suspicious_labels']:,} of {card['judged_labels']:,} labels look wrong: suspicious_labels.csv, "
+            "class_overlap.csv"
+        )
     lines.append("- every row that was left out, with its place and the reason: removed.csv")
     return ["", "## Remarks", "", *lines]
 

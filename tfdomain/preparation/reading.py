@@ -19,7 +19,7 @@ from tfdomain.data.sources import Advance, read_blocks
 from tfdomain.errors import InputError
 from tfdomain.files import whole_file
 
-__all__ = ["SCHEMA", "Source", "read_source"]
+__all__ = ["SCHEMA", "Source", "read_source", "source_form"]
 
 SCHEMA = pa.schema(
     [
@@ -54,18 +54,19 @@ class Source(NamedTuple):
     faults: Faults
 
 
-def read_source(files: Sequence[Path], preparation: Preparation, folder: Path) -> Source:
+def read_source(files: Sequence[Path], preparation: Preparation, folder: Path, *, require_rows: bool = True) -> Source:
     """Reads files of one form.
 
     Args:
         files: The files; each may be gzipped, but for Parquet.
         preparation: Says which columns count.
         folder: Where the rows are kept, to be mapped from there.
+        require_rows: Whether files without a document are refused; a table needs rows in any case.
 
     Raises:
         InputError: The files are of several forms, cannot be read, are no text, or hold no row.
     """
-    form = _form(files, preparation.form)
+    form = source_form(files, preparation.form)
     if form == "table":
         return _read_tables(files, preparation, folder)
     target, faults = folder / "source.arrow", Faults()
@@ -77,13 +78,22 @@ def read_source(files: Sequence[Path], preparation: Preparation, folder: Path) -
             while batch := list(islice(rows, BATCH_ROWS)):
                 writer.write_batch(pa.RecordBatch.from_pylist(batch, SCHEMA))
                 num_rows += len(batch)
-    if not num_rows:
+    if require_rows and not num_rows:
         raise faults.error(list(files), None) if faults.count else _no_rows(files)
     with pa.memory_map(str(target)) as mapped:
         return Source(form, pa.ipc.open_file(mapped).read_all(), faults)
 
 
-def _form(files: Sequence[Path], asked: str) -> str:
+def source_form(files: Sequence[Path], asked: str) -> str:
+    """What the files hold: `table`, `lines`, `documents` or `conll`.
+
+    Args:
+        files: Their endings tell.
+        asked: `Preparation.form`.
+
+    Raises:
+        InputError: They are of several forms.
+    """
     if asked != "auto":
         return asked
     forms: dict[str, Path] = {}

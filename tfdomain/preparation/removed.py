@@ -2,19 +2,24 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from tfdomain.data.faults import Faults
 from tfdomain.files import whole_file
+from tfdomain.preparation.parts import Part
 from tfdomain.preparation.shards import Shard
 
-__all__ = ["Places", "Reasons", "Removal", "write_list"]
+__all__ = ["Places", "Reasons", "Removal", "RemovedList", "write_list"]
 
 SHOWN_PLACES = 10
+# Each lot of duplicates may need places of every shard.
+LOOKED_UP_ROWS = 100_000
 
 
 class Removal(NamedTuple):
@@ -82,18 +87,65 @@ class Reasons:
         return {"removed": sum(reasons.values()), "reasons": reasons, "examples": examples}
 
 
-def faulty_rows(batches: Sequence[Mapping[str, Any]], reasons: Reasons) -> Iterator[Removal]:
-    """The rows that could not be read; all are counted, the first thousand of each batch are listed."""
-    for batch in batches:
-        names, faults = [file["name"] for file in batch["files"]], Faults.from_json(batch["faults"])
-        for (file, problem), count in faults.counts.items():
-            kept = [fault.line for fault in faults.kept if (fault.file, fault.problem) == (file, problem)]
-            reasons.add_many("read", problem, count, [f"{names[file]}:{line}" for line in kept])
-        for fault in faults.kept:
-            yield Removal(f"{names[fault.file]}:{fault.line}", None, "read", fault.problem)
+class RemovedList:
+    """A CSV file of every row that is left out, for use in a `with` block: it appears when the block ends.
+
+    Attributes:
+        reasons: What was counted on the way.
+    """
+
+    def __init__(self, path: Path):
+        self.reasons = Reasons()
+        self._path = path
+
+    def __enter__(self) -> "RemovedList":
+        self._stack = ExitStack()
+        self._writer = csv.writer(self._stack.enter_context(whole_file(self._path)), lineterminator="\n")
+        self._writer.writerow(("place", "row", "step", "reason", "duplicate_of"))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def add_faults(self, batches: Sequence[Mapping[str, Any]]) -> None:
+        """The rows that could not be read; all are counted, the first thousand of each batch are listed."""
+        for batch in batches:
+            names, faults = [file["name"] for file in batch["files"]], Faults.from_json(batch["faults"])
+            for (file, problem), count in faults.counts.items():
+                kept = [fault.line for fault in faults.kept if (fault.file, fault.problem) == (file, problem)]
+                self.reasons.add_many("read", problem, count, [f"{names[file]}:{line}" for line in kept])
+            for fault in faults.kept:
+                self._write(Removal(f"{names[fault.file]}:{fault.line}", None, "read", fault.problem))
+
+    def add_dropped(self, part: Part) -> None:
+        """The rows of a part that a step on single texts left out."""
+        for row, place, told in part.counts["dropped"]:
+            step, _, reason = told.partition(": ")
+            self._count(Removal(place, row, step, reason))
+
+    def add_duplicates(self, dropped: pa.Table, shards: Sequence[Shard]) -> None:
+        """The rows that went since others stay.
+
+        Args:
+            dropped: Of `deduplication.DROPPED`.
+            shards: All rows.
+        """
+        places = Places(shards)
+        for start in range(0, len(dropped), LOOKED_UP_ROWS):
+            rows, others, steps, told = (column.to_pylist() for column in dropped.slice(start, LOOKED_UP_ROWS).columns)
+            found = places.find(np.array([*rows, *others], np.int64))
+            for row, other, step, reason in zip(rows, others, steps, told, strict=True):
+                self._count(Removal(found[row], row, step, reason, found[other]))
+
+    def _count(self, removal: Removal) -> None:
+        self.reasons.add(removal)
+        self._write(removal)
+
+    def _write(self, removal: Removal) -> None:
+        self._writer.writerow(["" if cell is None else cell for cell in removal])
 
 
-def write_list(path: Path, header: Sequence[str], rows: Iterator[Sequence[Any]]) -> int:
+def write_list(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
     """Writes a CSV file, whole or not at all, and says how many rows it has."""
     count = 0
     with whole_file(path) as file:

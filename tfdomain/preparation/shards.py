@@ -20,8 +20,9 @@ from tfdomain.preparation.cleaning import clean_texts
 from tfdomain.preparation.minhash import signatures
 from tfdomain.preparation.personal_data import PersonalDataMasker
 from tfdomain.preparation.reading import SCHEMA
+from tfdomain.preparation.splits import read_times, split_by_hash
 
-__all__ = ["SHARD_ROWS", "Shard", "write_shards"]
+__all__ = ["COUNTS_KEY", "SHARD_ROWS", "Shard", "find_shards", "take_text_steps", "write_shard", "write_shards"]
 
 SHARD_ROWS = 20_000
 """Rows of a shard: small enough to lose, large enough for the cost of a file."""
@@ -33,7 +34,8 @@ class Shard(NamedTuple):
     """A chunk of rows on the disk.
 
     Attributes:
-        path: Parquet of `reading.SCHEMA`, with `row`, `dropped` (why; null: kept), `cleaned` and `masked`.
+        path: Parquet of `reading.SCHEMA`, with `row`, `dropped` (why; null: kept), `cleaned` and `masked`; and with
+            `split` (int8, a place in `splits.SPLITS`) or, where time decides, `moment` (float64, NaN: unknown).
         first_row: The number of its first row.
         num_rows: How many it has, the dropped ones too.
         file_names: Of the files that `file` numbers.
@@ -68,10 +70,7 @@ def write_shards(table: pa.Table, folder: Path, preparation: Preparation, *, fir
         first_row: The number of the table's first row.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shards = [
-        Shard(folder / f"{start // SHARD_ROWS:06d}.parquet", first_row + start, min(SHARD_ROWS, len(table) - start))
-        for start in range(0, len(table), SHARD_ROWS)
-    ]
+    shards = find_shards(folder, len(table), first_row=first_row)
     # The signatures come last: where they are, all is.
     missing = [shard for shard in shards if not shard.signatures.exists()]
     with bar("preparing", total=sum(shard.num_rows for shard in missing)) as advance:
@@ -79,9 +78,22 @@ def write_shards(table: pa.Table, folder: Path, preparation: Preparation, *, fir
             (shard, _as_bytes(table.slice(shard.first_row - first_row, shard.num_rows)), preparation)
             for shard in missing
         )
-        for num_rows in _in_parallel(_write_shard, work, len(missing)):
+        for num_rows in _in_parallel(_write_shard_of, work, len(missing)):
             advance(num_rows)
     return shards
+
+
+def find_shards(folder: Path, num_rows: int, *, first_row: int, file_names: Sequence[str] = ()) -> list[Shard]:
+    """The shards of so many rows, be they written or not."""
+    return [
+        Shard(
+            folder / f"{start // SHARD_ROWS:06d}.parquet",
+            first_row + start,
+            min(SHARD_ROWS, num_rows - start),
+            file_names,
+        )
+        for start in range(0, num_rows, SHARD_ROWS)
+    ]
 
 
 def _in_parallel(function: Callable, work: Iterator[tuple], count: int) -> Iterator[Any]:
@@ -108,12 +120,26 @@ def _as_bytes(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _write_shard(shard: Shard, content: bytes, preparation: Preparation) -> int:
-    table = pa.ipc.open_stream(content).read_all()
+def _write_shard_of(shard: Shard, content: bytes, preparation: Preparation) -> int:
+    return write_shard(shard, pa.ipc.open_stream(content).read_all(), preparation)
+
+
+def write_shard(shard: Shard, table: pa.Table, preparation: Preparation) -> int:
+    """Takes the steps on the texts of one shard, and leaves its two files.
+
+    Args:
+        shard: Which.
+        table: Its rows, of `reading.SCHEMA`.
+        preparation: Which steps.
+
+    Returns:
+        How many rows it has.
+    """
     texts, columns, found = take_text_steps(table.column("text").to_pylist(), preparation)
     columns["row"] = np.arange(shard.first_row, shard.first_row + shard.num_rows)
     arrays = {**dict(zip(SCHEMA.names, table.columns, strict=True)), "text": pa.array(texts, pa.string())}
     arrays |= {name: pa.array(column) for name, column in columns.items() if name != "dropped"}
+    arrays |= _split_columns(texts, table, preparation)
     arrays["dropped"] = pa.array(columns["dropped"], pa.string())
     counts = {"masked": found, "types": _types_of(table.column("rest"))}
     written = pa.table(arrays).replace_schema_metadata({COUNTS_KEY: json.dumps(counts)})
@@ -130,6 +156,20 @@ def _write_shard(shard: Shard, content: bytes, preparation: Preparation) -> int:
         # Hashes do not get smaller.
         pq.write_table(told, sink, compression="none", use_dictionary=False)
     return shard.num_rows
+
+
+def _split_columns(texts: Sequence[str], table: pa.Table, preparation: Preparation) -> dict[str, pa.Array]:
+    """Where each row goes, as far as the row itself tells."""
+    if preparation.time is not None:
+        return {"moment": pa.array(read_times(table.column("time").to_pylist()))}
+    shares, seed = preparation.split, preparation.seed
+    if preparation.group is not None:
+        # A row of no group stands alone.
+        groups = table.column("group").to_pylist()
+        keys = [group or text for group, text in zip(groups, texts, strict=True)]
+        return {"split": pa.array(split_by_hash(keys, shares, seed=seed))}
+    labels = None if preparation.label is None else table.column("label").to_pylist()
+    return {"split": pa.array(split_by_hash(texts, shares, seed=seed, labels=labels))}
 
 
 def take_text_steps(texts: Sequence[str], preparation: Preparation) -> tuple[list[str], dict[str, Any], dict[str, int]]:

@@ -9,7 +9,15 @@ import pandas as pd
 
 from tfdomain.errors import InputError
 
-__all__ = ["SPLITS", "classes_to_training", "hash_positions", "split_by_hash", "split_by_time", "time_bounds"]
+__all__ = [
+    "SPLITS",
+    "classes_to_training",
+    "hash_positions",
+    "read_times",
+    "split_by_hash",
+    "split_by_time",
+    "time_bounds",
+]
 
 SPLITS = ("train", "validation", "test")
 """The names of splits by their numbers."""
@@ -73,7 +81,7 @@ def classes_to_training(splits: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return np.flatnonzero(counted & (splits >= 0) & ~np.append(in_training, True)[classes])
 
 
-def time_bounds(times: Sequence[Any], shares: Sequence[float]) -> list[float]:
+def time_bounds(times: Sequence[Any] | np.ndarray, shares: Sequence[float]) -> list[float]:
     """The moments at which validation and test begin, so that the splits have their shares.
 
     Args:
@@ -99,11 +107,11 @@ def time_bounds(times: Sequence[Any], shares: Sequence[float]) -> list[float]:
     ]
 
 
-def split_by_time(times: Sequence[Any], bounds: Sequence[float]) -> np.ndarray:
+def split_by_time(times: Sequence[Any] | np.ndarray, bounds: Sequence[float]) -> np.ndarray:
     """Puts rows into training, validation and test by when they are from; all of one moment stay together.
 
     Args:
-        times: Of each row: a date or time as text (ISO 8601 and the like), or a number.
+        times: Of each row: a date or time as text (ISO 8601 and the like), or a number; or what `read_times` gave.
         bounds: When validation and test begin.
 
     Returns:
@@ -115,8 +123,10 @@ def split_by_time(times: Sequence[Any], bounds: Sequence[float]) -> np.ndarray:
     return splits
 
 
-def read_times(times: Sequence[Any]) -> np.ndarray:
+def read_times(times: Sequence[Any] | np.ndarray) -> np.ndarray:
     """Numbers as they are, dates as seconds since 1970 (UTC where they say nothing else); NaN where neither."""
+    if isinstance(times, np.ndarray) and times.dtype == np.float64:
+        return times
     values = pd.Series(list(times), dtype="object")
     numbers = pd.to_numeric(values, errors="coerce").to_numpy("float64", na_value=np.nan, copy=True)
     numbers[~np.isfinite(numbers)] = np.nan

@@ -2,12 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["compare_vocabularies", "count_words"]
+__all__ = ["add_words", "compare_vocabularies", "count_words"]
 
 # Chinese has no blanks between words: its characters count one by one.
 _WORDS = re.compile(
@@ -28,6 +28,12 @@ def count_words(texts: Iterable[str], counts: Counter[str] | None = None) -> Cou
     counts = Counter() if counts is None else counts
     for text in texts:
         counts.update(_WORDS.findall(text.lower()))
+    return add_words(counts, {})
+
+
+def add_words(counts: Counter[str], more: Mapping[str, int]) -> Counter[str]:
+    """Adds counts to others, which forget their rarest words when there are more than half a million."""
+    counts.update(more)
     if len(counts) > MAX_WORDS:
         for word, _ in counts.most_common()[MAX_WORDS // 2 :]:
             del counts[word]
