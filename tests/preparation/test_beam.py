@@ -4,6 +4,7 @@ import json
 import random
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -58,7 +59,7 @@ def write_raw(folder):
         for row in rows[330:560]:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
         file.write('{"text": 3}\nno json\n')
-    pd.DataFrame(rows[560:]).to_parquet(folder / "three.parquet")
+    pq.write_table(pa.Table.from_pylist(rows[560:]), folder / "three.parquet")
     return [folder / "one.csv", folder / "two.jsonl", folder / "three.parquet"]
 
 
@@ -101,7 +102,7 @@ def test_either_goes_on_where_the_other_stopped(tmp_path):
 
 def test_lines_are_read_by_one_worker_a_file(tmp_path):
     for number in range(3):
-        texts = [row["text"] for row in raw_rows(60, seed=number)] if number != 1 else []
+        texts = [row["text"] for row in raw_rows(60, seed=number)] if number != 1 else ["", " "]
         (tmp_path / f"{number}.txt").write_text("\n".join(texts), encoding="utf-8")
     files, preparation = sorted(tmp_path.glob("*.txt")), load_preparation(None)
     prepare(files, tmp_path / "here", preparation)

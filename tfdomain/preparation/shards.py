@@ -97,7 +97,7 @@ def find_shards(folder: Path, num_rows: int, *, first_row: int, file_names: Sequ
 
 
 def _in_parallel(function: Callable, work: Iterator[tuple], count: int) -> Iterator[Any]:
-    workers = min(os.cpu_count() or 1, count)
+    workers = min(_num_processors(), count)
     if workers < 2:
         yield from (function(*arguments) for arguments in work)
         return
@@ -111,6 +111,11 @@ def _in_parallel(function: Callable, work: Iterator[tuple], count: int) -> Itera
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 yield from (each.result() for each in done)
         yield from (each.result() for each in pending)
+
+
+def _num_processors() -> int:
+    """Those that this process may use: a container or a user may have left it fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _as_bytes(table: pa.Table) -> bytes:
