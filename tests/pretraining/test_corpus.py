@@ -125,7 +125,7 @@ def test_broken_rows_are_counted(tmp_path):
         ("银行\n贷款\n信用卡\n".encode("gbk"), r"a\.txt: 3 of its documents are binary or not UTF-8, and 0 are text"),
         (
             b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\n\0abc\n",
-            r"a\.txt: 4 of its documents are binary or not UTF-8, and 1 are",
+            r"a\.txt: 3 of its documents are binary or not UTF-8, and 1 are text",
         ),
         ("银行 bank\n".encode("utf-16"), r"a\.txt: is UTF-16, not UTF-8 text; save it as UTF-8"),
         (gzip.compress(b"text"), r"a\.txt: is gzipped though its name does not say so"),

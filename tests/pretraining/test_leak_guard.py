@@ -1,10 +1,13 @@
 import csv
+import gzip
 import json
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.feature_extraction.text import CountVectorizer
 
+from tfdomain.data.rows import read_rows
 from tfdomain.errors import InputError
 from tfdomain.pretraining import containment, leak_guard, likeness
 from tfdomain.pretraining.leak_guard import find_leaks
@@ -191,3 +194,45 @@ def test_nothing_to_find(texts, guarded):
 def test_similarities_out_of_range_are_refused(similarity):
     with pytest.raises(InputError, match=r"similarity: a similarity of .* is out of range; choose one from 0\.5"):
         find_leaks(["a text"], ["a text"], similarity=similarity)
+
+
+def compared(texts, guarded, similarity):
+    """As `brute_force`, which rows leak, by scikit-learn's counts of 5-grams."""
+    counter = CountVectorizer(analyzer="char", ngram_range=(5, 5), lowercase=False, binary=True, dtype=np.int32)
+    letters, others = [folded(text) for text in texts], [folded(text) for text in guarded]
+    counter.fit([*letters, *others])
+    runs, other_runs = counter.transform(letters), counter.transform(others)
+    sizes, other_sizes = (np.asarray(each.sum(axis=1)).ravel() for each in (runs, other_runs))
+    inside = [other for text, other in zip(guarded, others, strict=True) if weight(text) >= 30]
+    rows = set()
+    for first in range(0, len(texts), 500):
+        shared = (runs[first : first + 500] @ other_runs.T).toarray()
+        alike = shared >= similarity * (sizes[first : first + 500, None] + other_sizes - shared)
+        rows.update((first + np.flatnonzero((alike & (shared > 0)).any(axis=1))).tolist())
+    same = set(others) - {""}
+    rows.update(row for row, text in enumerate(letters) if text in same or any(other in text for other in inside))
+    return rows
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["banking77", "financial_phrasebank"])
+def test_real_texts_as_comparing_each_with_each(data_dir, tmp_path, name):
+    """Those that a task is tested on, looked for among all of the task's texts."""
+    if name == "banking77":
+        files = [data_dir / name / part for part in ("train.csv.gz", "test.csv")]
+        rows = [read_rows([file], texts=["text"], cache_dir=tmp_path) for file in files]
+        texts, guarded = [each.texts[0].to_pylist() for each in rows]
+    else:
+        lines = gzip.decompress((data_dir / name / "Sentences_50Agree.txt.gz").read_bytes()).decode("latin-1")
+        sentences = [line.rpartition("@")[0] for line in lines.splitlines()]
+        texts = [sentence for number, sentence in enumerate(sentences) if number % 5]
+        guarded = sentences[::5]
+    expected = compared(texts + guarded, guarded, 0.8)
+    leaks = find_leaks(texts + guarded, guarded)
+    found, own = set(leaks.rows.tolist()), set(range(len(texts), len(texts) + len(guarded)))
+    print(
+        f"\n{name}: {len(expected)} leak, {len(expected - found)} missed, {len(found - expected)} kept out for nothing"
+    )
+    print(f"  of {len(texts)} training texts: {len(found - own)}; {leaks.to_json()}")
+    assert own <= found <= expected
+    assert len(expected - found) <= 0.001 * len(expected)

@@ -23,7 +23,7 @@ from tfdomain.data.progress import bar
 from tfdomain.data.sources import BLOCK_BYTES, Advance, explained_reading, file_format, read_blocks
 from tfdomain.errors import InputError
 from tfdomain.files import read_json, whole_file
-from tfdomain.preparation.reading import LINE_ENDINGS, NUM_SAMPLED, SENTENCE_ENDINGS
+from tfdomain.preparation.reading import NUM_SAMPLED, source_form
 
 __all__ = ["Corpus", "read_corpus"]
 
@@ -65,7 +65,7 @@ class _Source(NamedTuple):
     """A file, how its documents stand in it, and the column that holds them where it has columns."""
 
     file: Path
-    form: Form
+    form: str
     column: str
 
 
@@ -123,12 +123,7 @@ def _sources(item: str | Path, text: str | None, folder: Path, form: Form) -> li
         column = read_json(card)["preparation"]["text"] if text is None and card.is_file() else text
         return [_Source(prepared / PREPARED, "table", column or DEFAULT_COLUMN)]
     found = find_files([item], relative_to=folder)
-    return [_Source(file, _form(file) if form == "auto" else form, text or DEFAULT_COLUMN) for file in found]
-
-
-def _form(file: Path) -> Form:
-    ending = (file.with_suffix("") if file.suffix.lower() == ".gz" else file).suffix.lower()
-    return "lines" if ending in LINE_ENDINGS else "conll" if ending in SENTENCE_ENDINGS else "table"
+    return [_Source(file, source_form([file], form), text or DEFAULT_COLUMN) for file in found]
 
 
 def _size(file: Path) -> int:

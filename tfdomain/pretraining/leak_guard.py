@@ -11,6 +11,7 @@ Reference:
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -71,7 +72,7 @@ class Leaks(NamedTuple):
 
     def to_json(self) -> dict[str, int]:
         """The counts: `documents`, `guarded`, `guarded_short`, `leaking` and of these `same`, `contains`, `near`."""
-        kinds = Counter(leak.kind for leak in self.reasons)
+        kinds: Counter[str] = Counter(leak.kind for leak in self.reasons)
         counts = {"documents": self.num_documents, "guarded": self.num_guarded, "guarded_short": self.num_short}
         return counts | {"leaking": len(self.rows)} | {kind: kinds[kind] for kind in KINDS}
 
@@ -106,11 +107,14 @@ def _parts(texts: Documents) -> Iterator[tuple[int, list[str]]]:
     first_row = 0
     chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
     for chunk in chunks:
-        in_arrow = isinstance(chunk, pa.Array)
-        sizes = pc.binary_length(chunk).to_numpy() if in_arrow else np.fromiter(map(len, chunk), np.int64, len(chunk))
+        if isinstance(chunk, pa.Array):
+            sizes = pc.binary_length(chunk).to_numpy()
+        else:
+            sizes = np.fromiter(map(len, chunk), np.int64, len(chunk))
         cuts = np.flatnonzero(np.diff(np.cumsum(sizes + DOCUMENT_BYTES) // PART_BYTES)) + 1
-        for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(chunk)], strict=True):
-            yield first_row + start, chunk[start:stop].to_pylist() if in_arrow else list(chunk[start:stop])
+        for start, stop in pairwise([0, *cuts.tolist(), len(chunk)]):
+            part = chunk[start:stop]
+            yield first_row + start, part.to_pylist() if isinstance(part, pa.Array) else list(part)
         first_row += len(chunk)
 
 

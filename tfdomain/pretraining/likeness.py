@@ -70,9 +70,9 @@ class LikeTexts:
         """Compares documents with the texts.
 
         Returns:
-            For each document that is like a text its place, the text's number, and how alike they are: of several
-            texts one of the most alike that share the first band; None where the letters and digits are the same,
-            or, in documents without any, the whole text.
+            For each document that is like a text its place, the text's number, and how alike they are, or None
+            where the letters and digits are the same (in documents without any, the whole text). Where several are
+            near it is the most similar of those that were met first.
         """
         table = signatures(documents, threshold=self._banded)
         found: list[tuple[int, int, float | None]] = []

@@ -74,7 +74,8 @@ def nearest_documents(
         chunk: Documents whose vectors are in memory at once.
 
     Returns:
-        int64, rising: the documents that are among the nearest of any text, each once.
+        int64, rising: the documents that are among the nearest of any text, each once. Of documents that begin
+        alike, and so are equally near, rounding decides.
 
     Raises:
         InputError: A number is below 1, or `max_length` is more than the encoder's positions.
@@ -85,8 +86,8 @@ def nearest_documents(
         return np.empty(0, np.int64)
     embed = _embedding(encoder, tokenizer, max_length)
     queries = _embed_all(task_texts, embed, encoder.config.hidden_size, batch_size, max_length)
-    places = np.empty((len(queries), 0), np.int64)
-    scores = np.empty((len(queries), 0), np.float32)
+    places: np.ndarray = np.empty((len(queries), 0), np.int64)
+    scores: np.ndarray = np.empty((len(queries), 0), np.float32)
     vectors = np.empty((min(chunk, num_documents), encoder.config.hidden_size), np.float32)
     sizes = [min(chunk, num_documents - start) for start in range(0, num_documents, chunk)]
     num_batches = sum(-(-size // batch_size) for size in sizes)
@@ -97,7 +98,7 @@ def nearest_documents(
             found, alike = nearest(vectors[: batch.chunk_rows], queries, min(wanted, batch.chunk_rows))
             places = np.concatenate([places, found + batch.first_row], axis=1)
             scores = np.concatenate([scores, alike], axis=1)
-            # Of equal scores the lower place comes first, as in one search.
+            # As one search over all chunks: of equal scores the lower place comes first.
             best = np.lexsort((places, -scores), axis=-1)[:, :wanted]
             places, scores = (np.take_along_axis(each, best, axis=1) for each in (places, scores))
     return np.unique(places)
@@ -137,16 +138,19 @@ def _batches(texts: Documents, chunk: int, batch_size: int, max_length: int) -> 
     longest = CHARACTERS_A_TOKEN * max_length
     for first_row in range(0, len(texts), chunk):
         part = texts[first_row : first_row + chunk]
-        in_arrow = isinstance(part, pa.Array | pa.ChunkedArray)
-        lengths = pc.binary_length(part).to_numpy() if in_arrow else np.array([len(text) for text in part])
+        if isinstance(part, pa.Array | pa.ChunkedArray):
+            lengths = pc.binary_length(part).to_numpy()
+        else:
+            lengths = np.array([len(text) for text in part])
         order = np.argsort(np.minimum(lengths, longest), kind="stable")
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
-            taken = pc.utf8_slice_codeunits(part.take(places), 0, longest).to_pylist() if in_arrow else None
             is_last = start + batch_size >= len(order)
-            yield _Batch(
-                first_row,
-                places,
-                [part[place][:longest] for place in places] if taken is None else taken,
-                len(order) if is_last else 0,
-            )
+            yield _Batch(first_row, places, _beginnings(part, places, longest), len(order) if is_last else 0)
+
+
+def _beginnings(texts: Documents, places: np.ndarray, longest: int) -> list[str]:
+    """The first characters of some documents."""
+    if isinstance(texts, pa.Array | pa.ChunkedArray):
+        return pc.utf8_slice_codeunits(texts.take(places), 0, longest).to_pylist()
+    return [texts[place][:longest] for place in places]
