@@ -36,6 +36,15 @@ def test_the_gate_equals_the_formula():
     np.testing.assert_allclose(fusion(tf.constant(TABLE), tf.constant(TEXT))[:, 8:], np.zeros((6, 3)), atol=1e-5)
 
 
+def test_an_empty_text_is_no_text():
+    fusion = GatedFusion(8, text_size=3)
+    has_text = tf.constant([True, False, True, False, True, True])
+    joined = fusion(tf.constant(TABLE), tf.constant(TEXT), has_text=has_text).numpy()
+    whole = fusion(tf.constant(TABLE), tf.constant(TEXT)).numpy()
+    np.testing.assert_array_equal(joined[has_text], whole[has_text])
+    np.testing.assert_array_equal(joined[~has_text.numpy()], whole[~has_text.numpy()] * ([1] * 8 + [0] * 3))
+
+
 def test_a_table_alone():
     fusion = GatedFusion(8)
     alone = fusion(tf.constant(TABLE))

@@ -28,9 +28,10 @@ class GatedFusion(keras.layers.Layer):
     """Sets a short summary of the text behind the table's vector, and lets both decide how much of it counts.
 
     With x the text, t = LayerNorm(tanh(W table + b)), s = tanh(U x + d) of `text_size` numbers and the gate
-    g = sigmoid(V [s, t] + c) it gives [t, g · s]; without a text it gives t. The reference mixes both vectors
-    at full width, g · x + (1 - g) · t; then a text that says little about the question costs more by what
-    the head learns from its noise than it gains (experiments/RESULTS.md, lendingclub).
+    g = sigmoid(V [s, t] + c) it gives [t, g · s]; without a text it gives t, and [t, 0] for a row whose text is
+    empty: that nothing was written is no text to read. The reference mixes both vectors at full width,
+    g · x + (1 - g) · t; then a text that says little about the question costs more by what the head learns
+    from its noise than it gains (experiments/RESULTS.md, lendingclub).
 
     Args:
         hidden_size: The length of the table's vector.
@@ -79,6 +80,7 @@ class GatedFusion(keras.layers.Layer):
         self,
         table: tf.Tensor,
         text: tf.Tensor | None = None,
+        has_text: tf.Tensor | None = None,
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
@@ -87,6 +89,7 @@ class GatedFusion(keras.layers.Layer):
         Args:
             table: Float `[batch, width]`.
             text: Float `[batch, length]`; None for a table alone.
+            has_text: bool `[batch]`, whether a row's text is not empty; None: none is.
             training: Whether dropout is on.
             dropout_seed: int32 `[2]`; None draws one.
 
@@ -97,8 +100,10 @@ class GatedFusion(keras.layers.Layer):
         if text is None:
             return table
         summary = self.summary(tf.cast(text, tf.float32))
-        gate = self.gate(tf.concat([summary, table], axis=-1))
-        return tf.concat([table, gate * summary], axis=-1)
+        counted = self.gate(tf.concat([summary, table], axis=-1)) * summary
+        if has_text is not None:
+            counted *= tf.cast(has_text, tf.float32)[:, tf.newaxis]
+        return tf.concat([table, counted], axis=-1)
 
     def compute_output_shape(self, table_shape: Any, text_shape: Any = None) -> tuple[int | None, int]:
         """`(batch, hidden_size + text_size)`, or `(batch, hidden_size)` of a table alone."""
@@ -133,6 +138,7 @@ class Concatenation(keras.layers.Layer):
         self,
         table: tf.Tensor,
         text: tf.Tensor | None = None,
+        has_text: tf.Tensor | None = None,
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:

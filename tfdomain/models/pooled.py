@@ -143,7 +143,9 @@ class PooledModel(TextModel):
         if self.feature_encoder is None or self.fusion is None:
             return text
         table = self.feature_encoder.encode(inputs)
-        return self.fusion(table, text, training=training, dropout_seed=dropout_seed)
+        # Of an empty text there are special tokens alone: [CLS] and the [SEP] behind each text.
+        has_text = tf.reduce_sum(inputs["padding_mask"], axis=1) > 2 + self.pairs
+        return self.fusion(table, text, has_text=has_text, training=training, dropout_seed=dropout_seed)
 
     def training_batches(self, x: Any, labels: np.ndarray | None, *, options: FitOptions, **more: Any) -> EpochSource:
         """The batches that `fit` trains on.
