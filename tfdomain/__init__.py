@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tfdomain.models.classifier import TextClassifier
     from tfdomain.models.embedder import TextEmbedder
     from tfdomain.models.folder import load
+    from tfdomain.models.masked_lm import MaskedLM
     from tfdomain.models.multilabel import MultiLabelClassifier
     from tfdomain.models.multitask import MultiTaskModel
     from tfdomain.models.regressor import TextRegressor
@@ -26,6 +27,7 @@ __all__ = [
     "Encoder",
     "FeatureSpec",
     "InputError",
+    "MaskedLM",
     "MultiLabelClassifier",
     "MultiTaskModel",
     "SpanExtractor",
@@ -44,6 +46,7 @@ _HOMES = {
     "Encoder": "tfdomain.encoders.encoder",
     "FeatureSpec": "tfdomain.data.features",
     "InputError": "tfdomain.errors",
+    "MaskedLM": "tfdomain.models.masked_lm",
     "MultiLabelClassifier": "tfdomain.models.multilabel",
     "MultiTaskModel": "tfdomain.models.multitask",
     "SpanExtractor": "tfdomain.models.span_extractor",

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -93,7 +95,7 @@ def test_spans_hide_neighbouring_words_together(tokenizer, batch):
             chosen = [bool(row[places[0]]) for places in words(tokenizer, ids)]
             assert all(row[places].all() or not row[places].any() for places in words(tokenizer, ids))
             hidden += sum(chosen)
-            pairs += sum(one and other for one, other in zip(chosen, chosen[1:], strict=False))
+            pairs += sum(one and other for one, other in itertools.pairwise(chosen))
         return pairs / hidden
 
     assert neighbours(3) > 1.5 * neighbours(1)

@@ -28,7 +28,7 @@ class Texts(Section):
 
     Attributes:
         files: A path, several, or a glob; relative to the experiment file or TFDOMAIN_DATA_DIR.
-        text: The column of the text, of files that have columns; None: the only one, or `text`.
+        text: The column of the text, of files that have columns; None: `text`, or that of a prepared folder's card.
     """
 
     files: Files

@@ -27,7 +27,8 @@ def sum_over_parts(
         The loss, float32 scalar, and dense gradients; None for a variable that has no part in the loss.
     """
     if num_parts == 1:
-        return differentiate(batch, seed)
+        loss, gradients = differentiate(batch, seed)
+        return loss, list(gradients)
 
     def compute(number: tf.Tensor | int):
         part = tf.nest.map_structure(lambda tensor: _part(tensor, number, num_parts), dict(batch))

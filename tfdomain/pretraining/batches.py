@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.pipeline.tuning import untuned
-from tfdomain.pretraining.packing import PackedRows, pack
+from tfdomain.pretraining.packing import PackedRows, pack, word_begins
 from tfdomain.pretraining.token_store import TokenStore
 
 __all__ = ["PackedBatches"]
@@ -50,7 +50,7 @@ class PackedBatches:
         self.store, self.documents, self.hide = store, np.asarray(documents, np.int64), hide
         self.length, self.batch_size, self.seed, self.shuffle = length, batch_size, seed, shuffle
         self._fillers = tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id
-        self._begins = np.array([not (len(token) > 2 and token.startswith("##")) for token in tokenizer.vocabulary])
+        self._begins = word_begins(tokenizer)
         # Another order of documents fills rows a little differently: the first epoch's count is every epoch's.
         self._first = self._pack(0)
 
@@ -70,7 +70,7 @@ class PackedBatches:
         bounds = np.searchsorted(packed.rows, np.arange(0, packed.num_rows + 1))
         number = epoch if self.shuffle else 0
 
-        def read(batch: np.ndarray) -> list[np.ndarray]:
+        def read(batch: int) -> list[np.ndarray]:
             rows = np.arange(batch * self.batch_size, min((batch + 1) * self.batch_size, self.num_rows))
             return self._rows(packed, bounds, rows % packed.num_rows)
 

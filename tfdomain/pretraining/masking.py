@@ -1,6 +1,5 @@
 """Which tokens are hidden, and by what: a function of a seed, inside the graph."""
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,6 +8,7 @@ import tensorflow as tf
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.models.masked_lm import IGNORED
+from tfdomain.pretraining.packing import word_begins
 
 __all__ = ["Masking"]
 
@@ -16,7 +16,6 @@ __all__ = ["Masking"]
 MASKED_SHARE, RANDOM_SHARE = 0.8, 0.1
 
 
-@dataclasses.dataclass(frozen=True)
 class Masking:
     """Chooses tokens to hide, whole words or spans of words at a time.
 
@@ -39,25 +38,21 @@ class Masking:
     for the spans.
     """
 
-    tokenizer: Tokenizer
-    mask_rate: float = 0.15
-    whole_words: bool = True
-    longest_span: int = 1
-
-    def __post_init__(self):
-        if not 0 < self.mask_rate < 1:
-            raise InputError(f"mask_rate is {self.mask_rate}", mend="choose a share between 0 and 1")
-        if self.longest_span < 1 or (self.longest_span > 1 and not self.whole_words):
+    def __init__(
+        self, tokenizer: Tokenizer, *, mask_rate: float = 0.15, whole_words: bool = True, longest_span: int = 1
+    ):
+        if not 0 < mask_rate < 1:
+            raise InputError(f"mask_rate is {mask_rate}", mend="choose a share between 0 and 1")
+        if longest_span < 1 or (longest_span > 1 and not whole_words):
             mend = "choose 1, or a higher number together with whole_words"
-            raise InputError(f"longest_span is {self.longest_span}", mend=mend)
-        settings, vocabulary = self.tokenizer.settings, self.tokenizer.vocabulary
+            raise InputError(f"longest_span is {longest_span}", mend=mend)
+        self.mask_rate, self.whole_words, self.longest_span = mask_rate, whole_words, longest_span
+        self.mask_id = tokenizer.mask_id
+        settings = tokenizer.settings
         specials = {*settings.named.values(), *(special.content for special in settings.specials)}
-        special = np.array([token in specials for token in vocabulary])
-        begins = np.array([not (len(token) > 2 and token.startswith("##")) for token in vocabulary])
-        object.__setattr__(self, "mask_id", self.tokenizer.mask_id)
-        object.__setattr__(self, "_ordinary", np.flatnonzero(~special).astype(np.int32))
-        object.__setattr__(self, "_begins", begins)
-        object.__setattr__(self, "_special", special)
+        self._special = np.array([token in specials for token in settings.vocabulary])
+        self._ordinary = np.flatnonzero(~self._special).astype(np.int32)
+        self._begins = word_begins(tokenizer)
 
     def __call__(self, batch: Mapping[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """Hides tokens of a batch.

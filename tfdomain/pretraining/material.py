@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfdomain.config.pretraining import Pretraining, Replay, TaskTexts
+from tfdomain.config.pretraining import Guard, Pretraining, Replay, TaskTexts
 from tfdomain.config.pretraining import Texts as TextFiles
 from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.sources import checkpoint_beside, resolve_checkpoint
@@ -18,7 +18,7 @@ from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.files import read_json, whole_folder, write_json
 from tfdomain.pretraining.corpus import Corpus, read_corpus
-from tfdomain.pretraining.leak_guard import find_leaks
+from tfdomain.pretraining.leak_guard import Leaks, find_leaks
 from tfdomain.pretraining.task_like import nearest_documents
 
 __all__ = ["Material", "gather_material"]
@@ -83,10 +83,10 @@ def _gather(pretraining: Pretraining, folder: Path, to: Path) -> None:
         "fingerprint": corpus.fingerprint,
         "skipped": corpus.skipped,
     }
-    guarded: list[str] | None = None
+    guarded: list[str] = []
     if options.guard is not None:
         guarded = _read(options.guard, folder, to / "guard").texts.to_pylist()
-        leaks = find_leaks(corpus.texts, guarded, similarity=options.guard.similarity)
+        leaks = _leaking(options.guard, corpus, guarded)
         rows, notes["guard"] = np.setdiff1d(rows, leaks.rows), leaks.to_json()
     if options.near is not None:
         rows = np.intersect1d(rows, _near(pretraining, options.near, corpus, folder, to))
@@ -98,7 +98,11 @@ def _gather(pretraining: Pretraining, folder: Path, to: Path) -> None:
         raise InputError(problem, where="corpus", mend="give more files, or another corpus.validation")
     notes |= {"training": len(training), "held_out": len(held_out)}
     if options.replay is not None:
-        replayed = _replay(options.replay, corpus, training, guarded, folder, to, seed)
+        general = _read(options.replay, folder, to / "replay")
+        rows = np.arange(general.num_documents)
+        if options.guard is not None:
+            rows = np.setdiff1d(rows, _leaking(options.guard, general, guarded).rows)
+        replayed = _replay(options.replay, corpus, training, general, rows, seed)
         notes["replay"] = len(replayed)
         training = np.concatenate([training, corpus.num_documents + replayed])
     np.savez(to / DOCUMENTS, training=training, held_out=held_out)
@@ -134,20 +138,14 @@ def _held_out(texts: pa.ChunkedArray, rows: np.ndarray, share: float, seed: int)
     return is_held_out
 
 
+def _leaking(options: Guard, corpus: Corpus, guarded: list[str]) -> Leaks:
+    return find_leaks(corpus.texts, guarded, similarity=options.similarity)
+
+
 def _replay(
-    options: Replay,
-    corpus: Corpus,
-    training: np.ndarray,
-    guarded: list[str] | None,
-    folder: Path,
-    to: Path,
-    seed: int,
+    options: Replay, corpus: Corpus, training: np.ndarray, general: Corpus, rows: np.ndarray, seed: int
 ) -> np.ndarray:
-    """The general documents that are mixed in, int64: in seeded order until their share is reached."""
-    general = _read(options, folder, to / "replay")
-    rows = np.arange(general.num_documents)
-    if guarded is not None:
-        rows = np.setdiff1d(rows, find_leaks(general.texts, guarded).rows)
+    """Which of the general documents' rows are mixed in, int64: in seeded order until their share is reached."""
     lengths = pc.utf8_length(general.texts).to_numpy()
     own = int(pc.sum(pc.utf8_length(corpus.texts).take(pa.array(training))).as_py())
     order = np.random.default_rng(seed).permutation(rows)

@@ -39,12 +39,10 @@ class HeldOut:
 
         For a masked language model these are the hidden tokens, and `perplexity` stands beside.
         """
-        losses, right = [], []
-        for batch in with_bar(self.source.epoch(0), num_batches=self.source.num_batches, title="measuring"):
-            for parts, part in zip((losses, right), self._model.guess_batch(batch), strict=True):
-                parts.append(part)
-        loss = float(np.concatenate(losses).mean(dtype=np.float64))
-        self.metrics = {"loss": loss, self._model.headline[0]: float(np.concatenate(right).mean())}
+        batches = with_bar(self.source.epoch(0), num_batches=self.source.num_batches, title="measuring")
+        losses, right = (np.concatenate(parts) for parts in zip(*map(self._model.guess_batch, batches), strict=True))
+        loss = float(losses.mean(dtype=np.float64))
+        self.metrics = {"loss": loss, self._model.headline[0]: float(right.mean())}
         if isinstance(self._model, MaskedLM):
             self.metrics["perplexity"] = math.exp(min(loss, 700))
         return self.metrics

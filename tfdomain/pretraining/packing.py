@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 
+from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.pretraining.token_store import TokenStore
 
-__all__ = ["PackedRows", "pack"]
+__all__ = ["PackedRows", "pack", "word_begins"]
 
 # A piece of fewer tokens teaches little: what is left of a row is padded instead, and the rest of a document dropped.
 SHORTEST_PIECE = 8
@@ -29,6 +30,11 @@ class PackedRows:
     starts: np.ndarray
     lengths: np.ndarray
     num_rows: int
+
+
+def word_begins(tokenizer: Tokenizer) -> np.ndarray:
+    """Whether each token begins a word, bool `[vocabulary]`."""
+    return np.array([not (len(token) > 2 and token.startswith("##")) for token in tokenizer.vocabulary])
 
 
 def pack(store: TokenStore, documents: np.ndarray, begins: np.ndarray, *, length: int) -> PackedRows:
@@ -71,8 +77,8 @@ def pack(store: TokenStore, documents: np.ndarray, begins: np.ndarray, *, length
             first += taken
             if end - first < SHORTEST_PIECE <= whole:
                 break
-    shape = [np.array(values, np.int64) for values in (rows, starts, lengths)]
-    return PackedRows(*shape, num_rows=row + bool(used))
+    arrays = (np.array(values, np.int64) for values in (rows, starts, lengths))
+    return PackedRows(*arrays, row + bool(used))
 
 
 def _before_word(token_ids: np.ndarray, first: int, room: int, begins: np.ndarray) -> int:

@@ -169,7 +169,7 @@ def _fit(
             return
         print(f"resumed from step {resumed_from}", flush=True)
     board = callbacks[0]
-    log_start(board, model, pretraining)
+    log_start(board, pretraining)
     progress = ProgressFile(run.progress, resumed_from)
     # The keeper comes last: what it stores of the others is of the same moment.
     every = [*callbacks, progress, *([best] if best else []), keeper]

@@ -70,7 +70,8 @@ def _learn(options: VocabularyOptions, material: Material) -> TokenizerSettings:
 
 
 def _from_scratch(pretraining: Pretraining, tokenizer: Tokenizer) -> MaskedLM:
-    sizes, seed = SIZES[str(pretraining.size)], pretraining.training.seed
+    sizes: dict[str, Any] = SIZES[str(pretraining.size)]
+    seed = pretraining.training.seed
     config = EncoderConfig(
         vocab_size=tokenizer.vocabulary_size,
         intermediate_size=4 * sizes["hidden_size"],

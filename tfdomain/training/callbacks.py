@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
@@ -44,6 +44,13 @@ class Validation:
         return figures
 
 
+class Measured(Protocol):
+    """What measures a model after each epoch."""
+
+    metrics: dict[str, Any]
+    """All that was measured last."""
+
+
 class BestModel(keras.callbacks.Callback):
     """Saves the model whenever a validation metric is better than ever, and may end the run early.
 
@@ -54,7 +61,7 @@ class BestModel(keras.callbacks.Callback):
         patience: Epochs without a better value after which the run stops; None never stops it.
     """
 
-    def __init__(self, folder: Path, metric: str, validation: Validation, patience: int | None = None):
+    def __init__(self, folder: Path, metric: str, validation: Measured, patience: int | None = None):
         super().__init__()
         self.folder, self.metric, self.patience = folder, metric, patience
         self._validation = validation

@@ -6,19 +6,18 @@ from typing import Any
 import keras
 import numpy as np
 import yaml
+from pydantic import BaseModel
 
-from tfdomain.config import Experiment
 from tfdomain.evaluation.figures import confusion_matrix_png
 from tfdomain.evaluation.report import report_text
-from tfdomain.models.base import TextModel
 from tfdomain.training.board import TensorBoardLogger
 
 __all__ = ["TrainGraph", "log_results", "log_start"]
 
 
-def log_start(board: TensorBoardLogger, model: TextModel, experiment: Experiment) -> None:
-    """Logs the resolved experiment as text."""
-    text = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+def log_start(board: TensorBoardLogger, config: BaseModel) -> None:
+    """Logs what the run is to do, resolved, as text."""
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     board.log_text("config", f"```yaml\n{text}```")
 
 

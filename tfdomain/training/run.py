@@ -168,7 +168,7 @@ def _fit(
             model.loop_state = state
             return
         print(f"resumed from step {resumed_from}", flush=True)
-    log_start(board, model, experiment)
+    log_start(board, experiment)
     progress = ProgressFile(run.progress, resumed_from)
     callbacks = [board, TrainGraph(board), progress, *([best] if best else []), keeper]
     model.fit_batches(batches, state=state, validate=validation, callbacks=callbacks, verbose=verbose)
