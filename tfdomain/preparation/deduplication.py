@@ -28,6 +28,8 @@ COPIES = pa.schema([("row", pa.int64()), ("original", pa.int64())])
 # A shard's texts are some 4 MB.
 CACHED_SHARDS = 32
 SHOWN_CHARACTERS = 200
+# Each lot may need places and texts of every shard.
+LISTED_CONFLICTS = 20_000
 
 
 class Found(NamedTuple):
@@ -146,8 +148,12 @@ def list_conflicts(
     rows, originals = (copies.column(name).to_numpy() for name in COPIES.names)
     labels = [None if number < 0 else class_names[number] for number in classes[rows].tolist()]
     places, texts = Places(shards), ShardTexts(shards)
-    for conflict in conflicting_labels(np.searchsorted(rows, originals), labels):
-        own = rows[np.array(conflict.rows)]
-        named = places.find(own)
-        shown = texts(own[:1])[0][:SHOWN_CHARACTERS]
-        yield shown, " | ".join(dict.fromkeys(conflict.labels)), " ".join(named[row] for row in own.tolist())
+    conflicts = conflicting_labels(np.searchsorted(rows, originals), labels)
+    for start in range(0, len(conflicts), LISTED_CONFLICTS):
+        lot = conflicts[start : start + LISTED_CONFLICTS]
+        first = rows[[conflict.rows[0] for conflict in lot]]
+        shown = {row: text[:SHOWN_CHARACTERS] for row, text in zip(first.tolist(), texts(first), strict=True)}
+        named = places.find(rows[[row for conflict in lot for row in conflict.rows]])
+        for conflict in lot:
+            own = rows[conflict.rows].tolist()
+            yield shown[own[0]], " | ".join(dict.fromkeys(conflict.labels)), " ".join(named[row] for row in own)
