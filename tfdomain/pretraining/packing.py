@@ -77,8 +77,9 @@ def pack(store: TokenStore, documents: np.ndarray, begins: np.ndarray, *, length
             first += taken
             if end - first < SHORTEST_PIECE <= whole:
                 break
-    arrays = (np.array(values, np.int64) for values in (rows, starts, lengths))
-    return PackedRows(*arrays, row + bool(used))
+    return PackedRows(
+        np.array(rows, np.int64), np.array(starts, np.int64), np.array(lengths, np.int64), row + bool(used)
+    )
 
 
 def _before_word(token_ids: np.ndarray, first: int, room: int, begins: np.ndarray) -> int:
