@@ -1,12 +1,13 @@
 """The words of a corpus as a tokenizer sees them, batch by batch: normalized, and split before any vocabulary."""
 
+import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import tensorflow as tf
 
-from tfdomain.encoders.normalization import Normalizer, Words
+from tfdomain.encoders.normalization import Normalizer
 from tfdomain.encoders.vocabulary import TokenizerSettings
 from tfdomain.errors import InputError
 
@@ -36,16 +37,12 @@ class WordSplitter:
     """
 
     def __init__(self, settings: TokenizerSettings):
-        strip_accents = settings.lowercase if settings.strip_accents is None else settings.strip_accents
-        self._normalizer = Normalizer(
+        self._function = _splitting(
             clean_text=settings.clean_text,
             handle_chinese_chars=settings.handle_chinese_chars,
-            strip_accents=strip_accents,
+            strip_accents=settings.lowercase if settings.strip_accents is None else settings.strip_accents,
             lowercase=settings.lowercase,
         )
-        signature = [tf.TensorSpec([None], tf.string)]
-        self._split = tf.function(self._split_batch, input_signature=signature, autograph=False)
-        self._count = tf.function(self._count_batch, input_signature=signature, autograph=False)
 
     def split(self, texts: Sequence[str]) -> list[list[str]]:
         """The normalized words of each text.
@@ -54,10 +51,8 @@ class WordSplitter:
             InputError: A text is not a string that can be written as UTF-8.
         """
         encoded = [_encode(text, f"texts[{row}]") for row, text in enumerate(texts)]
-        with tf.device("/device:CPU:0"):
-            strings, row_splits = self._split(tf.constant(encoded, tf.string, shape=[len(encoded)]))
-        words = [word.decode() for word in strings.numpy().tolist()]
-        splits = row_splits.numpy().tolist()
+        strings, splits = self._split(encoded)
+        words = [word.decode() for word in strings]
         return [words[start:end] for start, end in itertools.pairwise(splits)]
 
     def count(self, texts: Iterable[str]) -> Counter[str]:
@@ -68,19 +63,27 @@ class WordSplitter:
         """
         counts: Counter[bytes] = Counter()
         for batch in batch_texts(texts):
-            with tf.device("/device:CPU:0"):
-                words, times = self._count(tf.constant(batch, tf.string))
-            for word, number in zip(words.numpy().tolist(), times.numpy().tolist(), strict=True):
-                counts[word] += number
+            counts.update(self._split(batch)[0])
         return Counter({word.decode(): number for word, number in counts.items()})
 
-    def _split_batch(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        words = self._normalizer.split_words(texts)
-        return _as_strings(words), words.row_splits
+    def _split(self, batch: list[bytes]) -> tuple[list[bytes], list[int]]:
+        with tf.device("/device:CPU:0"):
+            words, row_splits = self._function(tf.constant(batch, tf.string, shape=[len(batch)]))
+        return words.numpy().tolist(), row_splits.numpy().tolist()
 
-    def _count_batch(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        words, _, counts = tf.unique_with_counts(_as_strings(self._normalizer.split_words(texts)))
-        return words, counts
+
+@functools.cache
+def _splitting(**options: bool) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """From string `[batch]` to string `[words]` and int32 `[batch + 1]`, where each text's words start; traced once."""
+    normalizer = Normalizer(**options)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def split(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        words = normalizer.split_words(texts)
+        characters = tf.RaggedTensor.from_row_splits(words.characters, words.word_splits, validate=False)
+        return tf.strings.unicode_encode(characters, "UTF-8"), words.row_splits
+
+    return split
 
 
 def batch_texts(texts: Iterable[str]) -> Iterator[list[bytes]]:
@@ -133,8 +136,3 @@ def _encode(text: str, where: str) -> bytes:
             where=where,
             mend="read the file again with errors='replace'",
         ) from None
-
-
-def _as_strings(words: Words) -> tf.Tensor:
-    characters = tf.RaggedTensor.from_row_splits(words.characters, words.word_splits, validate=False)
-    return tf.strings.unicode_encode(characters, "UTF-8")
