@@ -1,4 +1,4 @@
-"""Does pretraining on a field's or a task's texts pay? Fine-tunes from each encoder over seeds, and tests the difference.
+"""Does pretraining on a field's or a task's texts pay? Fine-tunes from both encoders over seeds, and tests it.
 
     tfdomain pretrain experiments/pretrain_finance.yaml --run-dir runs/pretrain_finance
     tfdomain pretrain experiments/pretrain_banking77.yaml --run-dir runs/pretrain_banking77

@@ -17,7 +17,8 @@ from tfdomain.config.pretraining import (
 from tfdomain.config.sections import FitOptions
 from tfdomain.errors import InputError
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "pretraining.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "pretraining.md").read_text(encoding="utf-8")
 LEAST = {"name": "a", "encoder": "somewhere", "corpus": {"files": "a.txt"}}
 
 
@@ -88,3 +89,8 @@ def test_every_key_is_on_the_page_with_its_default(heading, section, left_out):
         # As YAML has it: null, true, 0.15.
         default = str(field.default) if isinstance(field.default, float | str) else json.dumps(field.default)
         assert shown == f"`{default}`", name
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "experiments").glob("pretrain_*.yaml")), ids=lambda file: file.stem)
+def test_every_experiment_is_read(file):
+    assert load_pretraining(file).name == file.stem

@@ -89,6 +89,7 @@ def test_a_vocabulary_is_extended_by_terms_of_the_corpus(folder, describe, tiny_
     assert Encoder.from_pretrained(folder / "run" / "model").config.vocab_size == len(new.vocabulary)
 
 
+@pytest.mark.thorough
 def test_a_vocabulary_is_learned_for_an_old_encoder(folder, describe, tiny_checkpoint):
     run(describe("vocabulary={mode: learn, size: 250, min_count: 5}", "training.epochs=1"), folder)
     tokenizer = Tokenizer.from_pretrained(folder / "run" / "model")
@@ -96,6 +97,7 @@ def test_a_vocabulary_is_learned_for_an_old_encoder(folder, describe, tiny_check
     assert Encoder.from_pretrained(folder / "run" / "model").config.vocab_size == tokenizer.vocabulary_size
 
 
+@pytest.mark.thorough
 def test_an_encoder_from_scratch(folder, describe):
     changes = ["task=scratch", "encoder=null", "size=tiny", "vocabulary={mode: learn, size: 250, min_count: 5}"]
     metrics = run(describe(*changes, "training.epochs=6"), folder)
@@ -112,11 +114,13 @@ def test_guarded_texts_are_kept_out_and_general_ones_mixed_in(folder, describe):
     assert notes["replay"] > 0
 
 
+@pytest.mark.thorough
 def test_only_documents_near_a_tasks_texts(folder, describe):
     notes = run(describe("corpus.near={files: test.csv, per_text: 30}", "training.epochs=1"), folder)["corpus"]
     assert 30 <= notes["near"] <= 60 and notes["training"] + notes["held_out"] == notes["near"]
 
 
+@pytest.mark.thorough
 def test_frozen_layers_stay_and_half_precision_learns(folder, describe, tiny_checkpoint):
     metrics = run(describe("training.frozen_layers=1", "training.precision=mixed_bfloat16"), folder)
     assert metrics["after"]["loss"] < metrics["before"]["loss"]
@@ -127,6 +131,7 @@ def test_frozen_layers_stay_and_half_precision_learns(folder, describe, tiny_che
     assert any(np.any(old[name] != new[f"bert.{name}"]) for name in old if name.startswith("encoder.layer.1."))
 
 
+@pytest.mark.thorough
 def test_it_stops_when_held_out_text_is_known_no_better(folder, describe):
     metrics = run(describe("training.patience=1", "training.epochs=50", "training.learning_rate=0.5"), folder)
     progress = json.loads((folder / "run" / "progress.json").read_text())
@@ -134,6 +139,7 @@ def test_it_stops_when_held_out_text_is_known_no_better(folder, describe):
     assert metrics["after"]["loss"] < 100
 
 
+@pytest.mark.thorough
 def test_a_killed_run_goes_on_to_equal_weights(folder, describe, tmp_path):
     describe()
     command = [sys.executable, "-m", "tfdomain", "pretrain", str(folder / "pretrain.yaml")]
@@ -178,6 +184,7 @@ def test_an_empty_corpus(folder, describe):
         run(describe(), folder)
 
 
+@pytest.mark.thorough
 def test_a_folder_that_is_taken(folder, describe):
     run(describe("training.epochs=1"), folder)
     with pytest.raises(InputError, match="holds a run already; go on with --resume"):
@@ -188,6 +195,7 @@ def test_a_folder_that_is_taken(folder, describe):
     assert os.listdir(folder / "run")
 
 
+@pytest.mark.thorough
 def test_replaced_tokens_as_the_objective(folder, describe):
     changes = ["objective={kind: electra, generator_size: 0.5}", "training.patience=9", "training.epochs=4"]
     metrics = run(describe(*changes, "neighbours=[loan]"), folder)
