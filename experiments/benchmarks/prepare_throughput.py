@@ -8,17 +8,21 @@ repeats an earlier one, a tenth has HTML, garbled characters or doubled blanks. 
 in two processes and leave out repeated texts. The peer does it in `map(batched=True, num_proc=2)`, tells repeated texts
 by a set of hashes in one `filter`, and writes one Parquet file. Ours is the command, with the steps for personal data
 and near-duplicates off: it splits, lists what it left out, and draws its card besides. The two take turns; each has a
-new folder every time. `seconds` are of a whole process, start included, `work` of what comes after the imports, and
-`processor` counts all processes: that tells most on a busy machine. Linux only.
+new folder every time. `seconds` are of the whole program, start included, `processor` counts all its processes: that
+tells more on a busy machine. Linux only.
 """
 
 import argparse
+import contextlib
 import csv
+import ctypes
 import gzip
 import json
 import os
 import random
+import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,23 +30,13 @@ import tempfile
 import time
 from pathlib import Path
 
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 PROJECT = Path(__file__).resolve().parents[2]
 DAMAGE = ("{} &amp; more", "<p>{}</p>", "{}  \u00a0", "caf\u00c3\u00a9: {}", "{}\u200b\r\n")
 
-OURS = """
-import sys, time
-from pathlib import Path
-from tfdomain.config.preparation import load_preparation
-from tfdomain.preparation.run import prepare
-if __name__ == "__main__":
-    started = time.perf_counter()
-    steps = {"personal_data": False, "near_duplicates": False}
-    settings = load_preparation(None, options={"label": "label", "steps": steps})
-    card = prepare([Path(sys.argv[1])], Path(sys.argv[2]), settings)
-    print(card["rows_written"], time.perf_counter() - started)
-"""
+OURS = ("--label", "label", "--set", "steps.personal_data=false", "--set", "steps.near_duplicates=false")
 PEERS = """
-import hashlib, sys, time
+import hashlib, sys
 import datasets
 from tfdomain.preparation.cleaning import clean_texts
 def clean(batch):
@@ -56,12 +50,11 @@ def is_new(keys, seen):
     return found
 if __name__ == "__main__":
     datasets.disable_progress_bars()
-    started = time.perf_counter()
     rows = datasets.load_dataset("csv", data_files=sys.argv[1], split="train", cache_dir=sys.argv[2] + "/cache")
     rows = rows.map(clean, batched=True, num_proc=2)
     rows = rows.filter(is_new, input_columns="key", batched=True, fn_kwargs={"seen": set()})
     rows.remove_columns("key").to_parquet(sys.argv[2] + "/rows.parquet")
-    print(len(rows), time.perf_counter() - started)
+    print(f"{len(rows):,} written")
 """
 
 
@@ -92,20 +85,30 @@ def write_rows(file: Path, num_rows: int, folder: Path) -> int:
     return file.stat().st_size
 
 
-def run(python: str, code: str, source: Path, folder: Path) -> dict:
-    folder.mkdir()
-    script = folder / "program.py"
-    script.write_text(code)
+def ours(source: Path, folder: Path, python: str) -> list[str]:
+    return [python, "-m", "tfdomain", "prepare", str(source), "--to", str(folder / "out"), *OURS]
+
+
+def peers(source: Path, folder: Path, python: str) -> list[str]:
+    (folder / "peer.py").write_text(PEERS)
+    return [python, str(folder / "peer.py"), str(source), str(folder)]
+
+
+def run(command: list[str], folder: Path) -> dict[str, float]:
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "home")}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [python, str(script), str(source), str(folder / "out")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = time.perf_counter() - started
     if done.returncode:
         raise SystemExit(done.stderr)
-    rows, work = done.stdout.split()[-2:]
+    # Helpers that outlive their parent a moment count as well.
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"rows": int(rows), "seconds": seconds, "work": float(work), "processor": processor}
+    rows = int(re.findall(r"([0-9,]+) written", done.stdout)[0].replace(",", ""))
+    return {"rows": rows, "seconds": seconds, "processor": processor}
 
 
 def main() -> None:
@@ -114,20 +117,24 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # Two processors for either, whatever the machine has.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-    sides = {"ours": (sys.executable, OURS), "datasets": (arguments.peer, PEERS)}
+    sides = {"ours": (ours, sys.executable), "datasets": (peers, arguments.peer)}
     found: dict[str, list[dict]] = {name: [] for name in sides}
     with tempfile.TemporaryDirectory(prefix="tfdomain-") as folder:
         source = Path(folder) / "rows.csv"
         num_bytes = write_rows(source, arguments.rows, Path(os.environ["TFDOMAIN_DATA_DIR"]))
         for turn in range(arguments.rounds):
-            for name, (python, code) in list(sides.items())[:: 1 if turn % 2 else -1]:
-                found[name].append(run(python, code, source, Path(folder) / f"{name}{turn}"))
+            for name, (command, python) in list(sides.items())[:: 1 if turn % 2 else -1]:
+                own = Path(folder) / f"{name}{turn}"
+                own.mkdir()
+                found[name].append(run(command(source, own, python), own))
+                shutil.rmtree(own)
     if len({each["rows"] for runs in found.values() for each in runs}) > 1:
         raise SystemExit(f"the sides keep different numbers of rows: {found}")
     medians = {
-        name: {key: statistics.median(each[key] for each in runs) for key in ("seconds", "work", "processor")}
+        name: {key: statistics.median(each[key] for each in runs) for key in ("seconds", "processor")}
         for name, runs in found.items()
     }
     result = {

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfdomain.config.preparation import Preparation
-from tfdomain.preparation.shards import COUNTS_KEY, Shard
+from tfdomain.preparation.shards import COUNTS_KEY, Shard, read_objects
 from tfdomain.preparation.splits import SPLITS, hash_positions
 from tfdomain.preparation.vocabulary import count_words
 
@@ -127,7 +127,7 @@ def _columns(
 ) -> pa.Table:
     own = {preparation.text: "text", preparation.label: "label"}
     is_rest = [field.name not in own for field in schema]
-    rows = [json.loads(rest) for rest in _list(table, "rest")] if any(is_rest) else []
+    rows = read_objects(table.column("rest")) if any(is_rest) else []
     arrays = []
     for field in schema:
         if field.name in own:
@@ -138,14 +138,14 @@ def _columns(
             numbers = (positions * preparation.folds).astype("int8").tolist()
             arrays.append(pa.array(numbers + [None] * (len(texts) - num_training), pa.int8()))
         else:
-            arrays.append(pa.array([_cell(row.get(field.name), field.type) for row in rows], field.type))
+            arrays.append(_cells([row.get(field.name) for row in rows], field.type))
     return pa.table(arrays, schema=schema)
 
 
-def _cell(value: Any, kind: pa.DataType) -> Any:
-    if value is None or isinstance(value, str) or not pa.types.is_string(kind):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+def _cells(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind) and not {type(value) for value in values} <= {str, type(None)}:
+        values = [value if isinstance(value, str | None) else json.dumps(value, ensure_ascii=False) for value in values]
+    return pa.array(values, kind)
 
 
 def _count(labels: pa.ChunkedArray, lengths: np.ndarray) -> dict[str, Any]:

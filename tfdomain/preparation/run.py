@@ -14,7 +14,6 @@ from tfdomain.preparation.deduplication import Found, list_conflicts
 from tfdomain.preparation.output import write_splits
 from tfdomain.preparation.parts import Part, Tally, output_schema
 from tfdomain.preparation.removed import RemovedList, write_list
-from tfdomain.preparation.review import check_review, write_review
 from tfdomain.preparation.runner import LocalRunner, Runner
 from tfdomain.preparation.shards import Shard
 from tfdomain.preparation.splits import classes_to_training, split_by_time, time_bounds
@@ -50,11 +49,10 @@ def prepare(
     runner = LocalRunner() if runner is None else runner
     state = State(folder, preparation)
     new = state.new_files(files)
-    card_before = read_json(folder / "data_card.json") if (folder / "data_card.json").exists() else None
-    is_same = card_before is not None and card_before["preparation"] == preparation.model_dump(mode="json")
+    before = {} if new or not (folder / "data_card.json").exists() else read_json(folder / "data_card.json")
     # Predictions may have changed under the same name.
-    if not new and is_same and preparation.quality_predictions is None:
-        return card_before
+    if before.get("preparation") == preparation.model_dump(mode="json") and preparation.quality_predictions is None:
+        return before
     batches = [*state.batches, *([state.add(new, runner)] if new else [])]
     shards, known = state.shards(batches), state.splits()
 
@@ -80,9 +78,13 @@ def prepare(
         "conflicting_labels": write_list(folder / "conflicting_labels.csv", ("text", "labels", "places"), conflicts),
         "suspicious_labels": None,
         "judged_labels": None,
-        "changes": changes.tell(splits, classes, class_names) if new or not card_before else card_before["changes"],
+        "changes": changes.tell(splits, classes, class_names),
     }
+    # Where nothing is new, what the last files did is still of interest.
+    card |= {name: before[name] for name in ("moved_to_training", "changes") if before}
     if preparation.steps.label_quality:
+        from tfdomain.preparation.review import write_review
+
         card["suspicious_labels"], card["judged_labels"] = write_review(shards, splits, preparation, folder)
     state.save(batches, splits, bounds, found)
     write_card(card, folder)
@@ -91,10 +93,12 @@ def prepare(
 
 def _check(preparation: Preparation) -> None:
     """What can be wrong before anything is read."""
+    # What these steps load takes a while, and most runs want neither.
     if preparation.steps.label_quality:
+        from tfdomain.preparation.review import check_review
+
         check_review(preparation)
     if preparation.steps.language:
-        # Its model takes a while to load, and most runs want none.
         from tfdomain.preparation.language import check_languages
 
         check_languages(preparation.languages)
@@ -107,7 +111,7 @@ def _choose_splits(
     num_rows, by_time = sum(shard.num_rows for shard in shards), state.preparation.time is not None
     bounds, num_without_time = state.manifest["time_bounds"], 0
     column = "moment" if by_time else "split"
-    found = np.empty(num_rows, np.float64 if by_time else np.int8)
+    found: np.ndarray = np.empty(num_rows, np.float64 if by_time else np.int8)
     is_dropped = np.empty(num_rows, bool)
     for shard in shards:
         rows, table = _rows_of(shard), shard.read(column, "dropped")
@@ -138,18 +142,17 @@ def _drop_duplicates(
 
 def _read_classes(shards: Sequence[Shard]) -> tuple[np.ndarray, list[str]]:
     """int32 `[num_rows]`, the number of each row's label, -1 where there is none; and the labels by their numbers."""
-    numbers: dict[str | None, int] = {None: -1}
+    numbers: dict[str, int] = {}
     codes = np.empty(sum(shard.num_rows for shard in shards), np.int32)
     for shard in shards:
         encoded = shard.read("label").column(0).combine_chunks().dictionary_encode()
-        own = [numbers.setdefault(name, len(numbers) - 1) for name in encoded.dictionary.to_pylist()]
+        own = [numbers.setdefault(name, len(numbers)) for name in encoded.dictionary.to_pylist()]
         # The last place, -1, is of rows without a label.
         places = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         codes[_rows_of(shard)] = np.array([*own, -1], np.int32)[places]
-    del numbers[None]
     names = sorted(numbers)
-    order = np.array([*(numbers[name] for name in names)], np.int64)
-    return np.append(np.argsort(order), -1).astype(np.int32)[codes], names
+    order = np.argsort([numbers[name] for name in names])
+    return np.append(order, -1).astype(np.int32)[codes], names
 
 
 def _move_to_training(splits: np.ndarray, classes: np.ndarray, num_known: int, preparation: Preparation) -> np.ndarray:

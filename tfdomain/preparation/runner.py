@@ -1,6 +1,7 @@
 """Who does the work of a preparation that grows with the rows: this machine, or others."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -12,7 +13,7 @@ from tfdomain.data.faults import Faults
 from tfdomain.preparation.deduplication import Found, search_shards
 from tfdomain.preparation.parts import Part, make_part
 from tfdomain.preparation.reading import read_source
-from tfdomain.preparation.shards import Shard, write_shards
+from tfdomain.preparation.shards import Shard, start_pool, write_shards
 
 __all__ = ["LocalRunner", "Made", "Runner"]
 
@@ -60,8 +61,12 @@ class LocalRunner:
 
     def make_shards(self, files: Sequence[Path], folder: Path, preparation: Preparation, *, first_row: int) -> Made:
         """As `Runner` says."""
-        source = read_source(files, preparation, folder / "source")
-        write_shards(source.table, folder, preparation, first_row=first_row)
+        with ExitStack() as stack:
+            pool = start_pool(sum(file.stat().st_size for file in files))
+            if pool is not None:
+                stack.enter_context(pool)
+            source = read_source(files, preparation, folder / "source")
+            write_shards(source.table, folder, preparation, first_row=first_row, pool=pool)
         return Made(len(source.table), source.faults)
 
     def find_duplicates(

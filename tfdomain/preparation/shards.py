@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -22,12 +23,27 @@ from tfdomain.preparation.personal_data import PersonalDataMasker
 from tfdomain.preparation.reading import SCHEMA
 from tfdomain.preparation.splits import read_times, split_by_hash
 
-__all__ = ["COUNTS_KEY", "SHARD_ROWS", "Shard", "find_shards", "take_text_steps", "write_shard", "write_shards"]
+__all__ = [
+    "COUNTS_KEY",
+    "SHARD_ROWS",
+    "Shard",
+    "find_shards",
+    "read_objects",
+    "start_pool",
+    "take_text_steps",
+    "write_shard",
+    "write_shards",
+]
 
 SHARD_ROWS = 20_000
 """Rows of a shard: small enough to lose, large enough for the cost of a file."""
 
 COUNTS_KEY = b"tfdomain"
+# The columns whose values repeat; looking for such among texts takes time and finds none.
+REPEATED = ["label", "group", "time", "file", "dropped"]
+
+# Files of so many bytes give several shards, and reading them takes as long as processes need to start.
+POOL_BYTES = 8 << 20
 
 
 class Shard(NamedTuple):
@@ -60,7 +76,14 @@ class Shard(NamedTuple):
         return json.loads(pq.read_schema(self.path).metadata[COUNTS_KEY])
 
 
-def write_shards(table: pa.Table, folder: Path, preparation: Preparation, *, first_row: int) -> list[Shard]:
+def write_shards(
+    table: pa.Table,
+    folder: Path,
+    preparation: Preparation,
+    *,
+    first_row: int,
+    pool: ProcessPoolExecutor | None = None,
+) -> list[Shard]:
     """Takes the steps on single texts, on all processors.
 
     Args:
@@ -68,6 +91,7 @@ def write_shards(table: pa.Table, folder: Path, preparation: Preparation, *, fir
         folder: Where the shards go; those that are there already are complete, and stay.
         preparation: Which steps.
         first_row: The number of the table's first row.
+        pool: Of `start_pool`; None: processes are started where there is work for several.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shards = find_shards(folder, len(table), first_row=first_row)
@@ -78,7 +102,7 @@ def write_shards(table: pa.Table, folder: Path, preparation: Preparation, *, fir
             (shard, _as_bytes(table.slice(shard.first_row - first_row, shard.num_rows)), preparation)
             for shard in missing
         )
-        for num_rows in _in_parallel(_write_shard_of, work, len(missing)):
+        for num_rows in _in_parallel(_write_shard_of, work, len(missing), pool):
             advance(num_rows)
     return shards
 
@@ -96,13 +120,38 @@ def find_shards(folder: Path, num_rows: int, *, first_row: int, file_names: Sequ
     ]
 
 
-def _in_parallel(function: Callable, work: Iterator[tuple], count: int) -> Iterator[Any]:
+def start_pool(num_bytes: int) -> ProcessPoolExecutor | None:
+    """Processes that get ready while files of so many bytes are read; None where they would not pay."""
+    workers = _num_processors()
+    if workers < 2 or num_bytes < POOL_BYTES:
+        return None
+    pool = _new_pool(workers)
+    for _ in range(workers):
+        pool.submit(_get_ready)
+    return pool
+
+
+def _new_pool(workers: int) -> ProcessPoolExecutor:
+    # A fork of this process, which has threads, may hang: processes come from one that has only imported, or anew.
+    context = get_context("forkserver" if sys.platform == "linux" else "spawn")
+    if sys.platform == "linux":
+        # pyarrow imports pandas when it makes the first array.
+        context.set_forkserver_preload([__name__, "pandas"])
+    return ProcessPoolExecutor(workers, mp_context=context)
+
+
+def _get_ready() -> None:
+    """Nothing more: to call it a process imports this module."""
+
+
+def _in_parallel(
+    function: Callable, work: Iterator[tuple], count: int, pool: ProcessPoolExecutor | None
+) -> Iterator[Any]:
     workers = min(_num_processors(), count)
     if workers < 2:
         yield from (function(*arguments) for arguments in work)
         return
-    # Spawned: a fork of a process with threads may hang.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with pool or _new_pool(workers) as pool:
         pending: set[Future] = set()
         for arguments in work:
             pending.add(pool.submit(function, *arguments))
@@ -149,7 +198,7 @@ def write_shard(shard: Shard, table: pa.Table, preparation: Preparation) -> int:
     counts = {"masked": found, "types": _types_of(table.column("rest"))}
     written = pa.table(arrays).replace_schema_metadata({COUNTS_KEY: json.dumps(counts)})
     with whole_file(shard.path, "wb") as sink:
-        pq.write_table(written, sink, compression="zstd")
+        pq.write_table(written, sink, compression="zstd", use_dictionary=REPEATED)
     kept = [row for row, reason in enumerate(columns["dropped"]) if reason is None]
     told = signatures(
         [texts[row] for row in kept],
@@ -216,7 +265,12 @@ def take_text_steps(texts: Sequence[str], preparation: Preparation) -> tuple[lis
 def _types_of(rest: pa.ChunkedArray) -> dict[str, list[str]]:
     """Which JSON types the values of each key have, in the order of the keys."""
     types: dict[str, set[str]] = {}
-    for row in rest.to_pylist():
-        for name, value in json.loads(row).items():
-            types.setdefault(name, set()).add(type(value).__name__)
+    pairs = ((name, type(value)) for row in read_objects(rest) for name, value in row.items())
+    for name, kind in dict.fromkeys(pairs):
+        types.setdefault(name, set()).add(kind.__name__)
     return {name: sorted(found) for name, found in types.items()}
+
+
+def read_objects(rest: pa.ChunkedArray) -> list[dict[str, Any]]:
+    """The JSON objects of a column, read at once: a call for each takes longer than its reading."""
+    return json.loads(f"[{','.join(rest.to_pylist())}]")

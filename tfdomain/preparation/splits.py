@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tfdomain.errors import InputError
 
@@ -127,6 +126,9 @@ def read_times(times: Sequence[Any] | np.ndarray) -> np.ndarray:
     """Numbers as they are, dates as seconds since 1970 (UTC where they say nothing else); NaN where neither."""
     if isinstance(times, np.ndarray) and times.dtype == np.float64:
         return times
+    # Every process that prepares texts imports this module; few of them read times.
+    import pandas as pd
+
     values = pd.Series(list(times), dtype="object")
     numbers = pd.to_numeric(values, errors="coerce").to_numpy("float64", na_value=np.nan, copy=True)
     numbers[~np.isfinite(numbers)] = np.nan

@@ -23,7 +23,7 @@ __all__ = ["State"]
 
 VERSION = 2
 # What may be asked otherwise of a folder that is there: no row changes with it.
-FREE = {"quality_predictions": True, "min_class_rows": True, "steps": {"label_quality"}}
+FREE: dict[str, Any] = {"quality_predictions": True, "min_class_rows": True, "steps": {"label_quality"}}
 
 
 class State:
