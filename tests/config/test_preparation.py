@@ -6,7 +6,8 @@ import pytest
 from tfdomain.config.preparation import Preparation, Steps, load_preparation
 from tfdomain.errors import InputError
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "preparation.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "preparation.md").read_text(encoding="utf-8")
 
 
 def test_what_is_asked_for_wins_over_the_file(tmp_path):
@@ -59,3 +60,9 @@ def test_every_step_and_setting_is_on_the_page():
         assert f"| `{name}` | {'on' if field.default else 'off'} |" in PAGE
     missing = [name for name in Preparation.model_fields if not re.search(rf"\b{name}\b", PAGE)]
     assert missing == []
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "experiments").glob("prepare_*.yaml")), ids=lambda file: file.stem)
+def test_the_experiments_are_sound_and_tell_their_command(file):
+    assert load_preparation(file).text in ("text", "text_a")
+    assert f"--config experiments/{file.name} --to data/" in file.read_text(encoding="utf-8")
