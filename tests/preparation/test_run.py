@@ -13,6 +13,7 @@ import pytest
 from tfdomain.cli import main
 from tfdomain.config.preparation import load_preparation
 from tfdomain.errors import InputError
+from tfdomain.preparation import shards
 from tfdomain.preparation.run import prepare
 from tfdomain.preparation.shards import SHARD_ROWS
 
@@ -183,6 +184,17 @@ if __name__ == "__main__":
     assert card == whole
     assert read(tmp_path / "cut") == read(tmp_path / "whole")
     assert (tmp_path / "cut" / "state" / "batch-0000" / "000000.parquet").stat().st_mtime_ns == stamp
+
+
+def test_several_processes_make_what_one_makes(tmp_path, monkeypatch):
+    file = write_csv(tmp_path / "raw.csv", rows_of(250))
+    monkeypatch.setattr(shards, "SHARD_ROWS", 100)
+    monkeypatch.setattr(shards, "POOL_BYTES", 0)
+    made = {}
+    for folder, processors in {"one": {0}, "two": {0, 1}}.items():
+        monkeypatch.setattr(shards.os, "sched_getaffinity", lambda _, found=processors: found, raising=False)
+        made[folder] = run([file], tmp_path / folder, label="label"), read(tmp_path / folder)
+    assert made["one"] == made["two"]
 
 
 @pytest.mark.parametrize(
