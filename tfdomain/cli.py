@@ -30,6 +30,7 @@ app.add_typer(retrieve_app, name="retrieve")
 # What typer raises for a wrong option or argument; it has no public name of its own.
 UsageError: Any = typer.BadParameter.__mro__[1]
 
+TaskOption = Annotated[str | None, typer.Option(help="Which task, of a model of several.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a model's.")]
 
 
@@ -131,7 +132,7 @@ def evaluate(
     data: Annotated[list[str], typer.Option("--data", metavar="FILE", help="Labelled rows; may be repeated.")],
     text: Annotated[list[str] | None, typer.Option("--text", help="The text column; twice for pairs.")] = None,
     label: Annotated[str | None, typer.Option(help="The label column.")] = None,
-    task: Annotated[str | None, typer.Option(help="Which task, of a model of several.")] = None,
+    task: TaskOption = None,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Skip rows with faults.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ):
@@ -140,11 +141,9 @@ def evaluate(
 
     from tfdomain.evaluation.report import print_report
 
-    model, files = _model_and_files(run, data)
+    model, files = _model_and_files(run, data, task)
     from tfdomain.evaluation.prediction import evaluate_file
-    from tfdomain.models.multitask import choose_task
 
-    model = choose_task(model, task)
     metrics = evaluate_file(model, files, texts=text, label=label, on_bad_row="skip" if skip_bad_rows else "refuse")
     if as_json:
         print(json.dumps(metrics, ensure_ascii=False, indent=2))
@@ -158,15 +157,13 @@ def predict(
     source: Annotated[list[str], typer.Option("--input", metavar="FILE", help="Rows to classify.")],
     target: Annotated[Path, typer.Option("--output", metavar="FILE", help="What to write: .jsonl, .csv or .parquet.")],
     text: Annotated[list[str] | None, typer.Option("--text", help="The text column; twice for pairs.")] = None,
-    task: Annotated[str | None, typer.Option(help="Which task, of a model of several.")] = None,
+    task: TaskOption = None,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave rows with faults out.")] = False,
 ):
     """Write a trained model's answer for each row of a file."""
-    model, files = _model_and_files(run, source)
+    model, files = _model_and_files(run, source, task)
     from tfdomain.evaluation.prediction import predict_file
-    from tfdomain.models.multitask import choose_task
 
-    model = choose_task(model, task)
     written = predict_file(model, files, target, texts=text, on_bad_row="skip" if skip_bad_rows else "refuse")
     skipped = f", {written.num_skipped} with faults skipped" if written.num_skipped else ""
     print(f"{written.num_rows} rows written to {target}{skipped}")
@@ -245,10 +242,11 @@ def index_items(
     text: Annotated[str, typer.Option(help="The column with the items' texts.")] = "text",
     id_column: Annotated[str | None, typer.Option("--id", help="The column of ids; default: row numbers.")] = None,
     method: Annotated[str, typer.Option(help="exact, approximate (needs faiss), or auto.")] = "auto",
+    task: TaskOption = None,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave rows with faults out.")] = False,
 ):
     """Embed the items of a file, and write their index."""
-    model, files = _model_and_files(run, items)
+    model, files = _model_and_files(run, items, task)
     from tfdomain.evaluation.retrieval import build_index
 
     on_bad_row: Any = "skip" if skip_bad_rows else "refuse"
@@ -269,12 +267,13 @@ def search_items(
     ] = None,
     text: Annotated[str, typer.Option(help="The column with the queries.")] = "text",
     top: Annotated[int, typer.Option(help="How many items to find.")] = 10,
+    task: TaskOption = None,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave rows with faults out.")] = False,
 ):
     """Find the items nearest to queries: of --query printed, of --input written to --output."""
     if bool(query) == bool(source) or bool(source) != bool(target):
         raise typer.BadParameter("give --query, or --input and --output")
-    model, files = _model_and_files(run, source or [])
+    model, files = _model_and_files(run, source or [], task)
     from tfdomain.evaluation.retrieval import load_index, search, search_file
 
     index = load_index(folder, model)
@@ -288,15 +287,16 @@ def search_items(
         print(f"{written.num_rows} rows written to {target}{skipped}")
 
 
-def _model_and_files(run: Path, patterns: list[str]):
+def _model_and_files(run: Path, patterns: list[str], task: str | None):
     from tfdomain.data.paths import find_files
 
     # The files first: a wrong path should not cost the time of loading a model.
     files = find_files(patterns, relative_to=Path.cwd()) if patterns else []
     import_tensorflow()
     from tfdomain.models.folder import load_from
+    from tfdomain.models.multitask import choose_task
 
-    return load_from(run), files
+    return choose_task(load_from(run), task), files
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -128,3 +128,22 @@ def test_command_line(model, items, tmp_path, capsys, monkeypatch):
             main(["retrieve", "search", "index", "--model", "model", *wrong])
         assert caught.value.code == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_embedder_of_a_model_of_several_tasks(model, items, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model.save("single")
+    tasks = {"find": ("embedding", {}), "kind": ("classification", {"labels": ["a", "b"]})}
+    tfdomain.MultiTaskModel.from_pretrained("single", tasks=tasks).save("several")
+    index = ["retrieve", "index", "several", "--items", str(items), "--text", "title", "--id", "key", "--to", "index"]
+    tfdomain_with([*index, "--task", "find"])
+    search = ["retrieve", "search", "index", "--model", "several", "--query", "we paid", "--top", "1"]
+    tfdomain_with([*search, "--task", "find"])
+    assert capsys.readouterr().out.splitlines()[1].split("\t")[2:] == ["x2", "we paid"]
+    for task, message in (([], "the model has several tasks"), (["--task", "kind"], "")):
+        with pytest.raises(SystemExit) as caught:
+            main([*index[:-1], "other", *task])
+        assert caught.value.code == 2
+        told = capsys.readouterr().err
+        assert told.startswith("error: ") and message in told and told.count("\n") == 1
+    assert not (tmp_path / "other").exists()
