@@ -19,7 +19,6 @@ from tfdomain.data.progress import bar
 from tfdomain.files import whole_file
 from tfdomain.preparation.cleaning import clean_texts
 from tfdomain.preparation.minhash import signatures
-from tfdomain.preparation.personal_data import PersonalDataMasker
 from tfdomain.preparation.reading import SCHEMA
 from tfdomain.preparation.splits import read_times, split_by_hash
 
@@ -249,6 +248,9 @@ def take_text_steps(texts: Sequence[str], preparation: Preparation) -> tuple[lis
     found: Counter[str] = Counter()
     masked = after
     if steps.personal_data or steps.names:
+        # The forms of telephone numbers take a while to load.
+        from tfdomain.preparation.personal_data import PersonalDataMasker
+
         kinds = preparation.personal_data if steps.personal_data else []
         masker = PersonalDataMasker(
             kinds, regions=preparation.regions, names=steps.names, languages=preparation.languages
