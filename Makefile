@@ -8,10 +8,11 @@ SOURCES := $(shell find tfdomain -type f -not -name '*.pyc') setup.cfg setup.py 
 export PYTHONSAFEPATH := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test test-all lint format checkpoint clean
+.PHONY: help install demo experiment test test-all lint format checkpoint clean
 
 help:
 	@echo "make demo      fine-tune, export and serve a model on the bundled sample"
+	@echo "make experiment NAME=banking77   run a study of experiments/README.md (TFDOMAIN_DATA_DIR)"
 	@echo "make test      the fast tests, against the built wheel"
 	@echo "make test-all  the fast tests, and those on the real checkpoint and data (TFDOMAIN_DATA_DIR)"
 	@echo "make lint      ruff and mypy"
@@ -35,6 +36,9 @@ $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
 
 checkpoint: install
 	@$(BIN)/python experiments/fetch_checkpoint.py
+
+experiment: checkpoint
+	@$(BIN)/python experiments/study.py run $(NAME)
 
 demo: checkpoint
 	@$(BIN)/python experiments/demo.py

@@ -77,7 +77,7 @@ class BeamRunner:
             raise InputError("running on a Beam runner needs apache-beam", mend=mend) from None
         self._beam = apache_beam
         is_options = isinstance(pipeline_options, PipelineOptions)
-        self._options = pipeline_options if is_options else PipelineOptions(list(pipeline_options))
+        self._options: Any = pipeline_options if is_options else PipelineOptions(list(pipeline_options))
 
     def make_shards(self, files: Sequence[Path], folder: Path, preparation: Preparation, *, first_row: int) -> Made:
         """As `runner.Runner` says."""
