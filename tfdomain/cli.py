@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -30,6 +30,7 @@ app.add_typer(retrieve_app, name="retrieve")
 # What typer raises for a wrong option or argument; it has no public name of its own.
 UsageError: Any = typer.BadParameter.__mro__[1]
 
+Kind = Literal["experiment", "pretraining", "preparation"]
 TaskOption = Annotated[str | None, typer.Option(help="Which task, of a model of several.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a model's.")]
 
@@ -203,6 +204,19 @@ def serve(
         host=host,
         request_timeout=request_timeout,
         max_request_bytes=max_request_bytes,
+    )
+
+
+@app.command()
+def schema(
+    kind: Annotated[Kind, typer.Argument(help="Of which file.")] = "experiment",
+):
+    """Print the JSON Schema of an experiment file, so that an editor completes and checks it."""
+    from importlib import resources
+
+    print(
+        resources.files("tfdomain.config").joinpath("schemas", f"{kind}.schema.json").read_text(encoding="utf-8"),
+        end="",
     )
 
 
