@@ -23,7 +23,6 @@ SUMMARY_METRICS = tuple(
         (
             *CONFUSION_SCORES,
             *("roc_auc", "pr_auc", "weighted_roc_auc", "weighted_pr_auc", "log_loss", "loss"),
-            *("masked_accuracy", "detection_accuracy"),
             "cost",
             *MULTILABEL_SCORES,
             *REGRESSION_SCORES,
