@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from tfdomain.config import load_experiment, save_experiment
+from tfdomain.config import load_experiment, save_config
 from tfdomain.errors import InputError
 
 EXPERIMENT = """
@@ -55,7 +55,7 @@ def test_each_task_is_an_experiment_of_its_own(load):
 
 def test_what_is_saved_is_what_was_meant(load, tmp_path):
     experiment = load()
-    save_experiment(experiment, tmp_path / "resolved.yaml")
+    save_config(experiment, tmp_path / "resolved.yaml")
     assert load_experiment(tmp_path / "resolved.yaml") == experiment
     resolved = yaml.safe_load((tmp_path / "resolved.yaml").read_text())
     assert resolved["tasks"]["ner"]["model"]["label_pieces"] == "first"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tfdomain.config.loading import save_config
 from tfdomain.config.pretraining import (
     Corpus,
     Objective,
@@ -12,7 +13,6 @@ from tfdomain.config.pretraining import (
     PretrainingOptions,
     Vocabulary,
     load_pretraining,
-    save_pretraining,
 )
 from tfdomain.config.sections import FitOptions
 from tfdomain.errors import InputError
@@ -35,7 +35,7 @@ def write(tmp_path):
 def test_a_resolved_file_is_read_back_as_it_was(write, tmp_path):
     pretraining = load_pretraining(write(), ["training.epochs=7", "corpus.replay={files: b.txt, share: 0.3}"])
     assert pretraining.training.epochs == 7 and pretraining.corpus.replay.share == 0.3
-    save_pretraining(pretraining, tmp_path / "resolved.yaml")
+    save_config(pretraining, tmp_path / "resolved.yaml")
     assert load_pretraining(tmp_path / "resolved.yaml") == pretraining
 
 

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tfdomain
-from tfdomain.config import load_experiment, save_experiment
+from tfdomain.config import load_experiment, save_config
 from tfdomain.errors import InputError
 from tfdomain.training.run import train
 
@@ -132,7 +132,7 @@ def test_resume_refuses_an_experiment_that_lacks_a_key(experiment_file, tmp_path
     weights = "training.class_weights={default: 2, repaid: 3}"
     run_dir = tmp_path / "run"
     run_dir.mkdir()
-    save_experiment(load_experiment(experiment_file, [weights]), run_dir / "config.yaml")
+    save_config(load_experiment(experiment_file, [weights]), run_dir / "config.yaml")
     experiment = load_experiment(experiment_file, ["training.class_weights={default: 2}"])
     with pytest.raises(InputError, match=r"the run began with training\.class_weights\.repaid=3"):
         train(experiment, run_dir, folder=experiment_file.parent, resume=True)

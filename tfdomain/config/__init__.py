@@ -2,7 +2,7 @@
 
 from tfdomain.config.classification import ClassificationData, ClassifierHead
 from tfdomain.config.experiments import Experiment
-from tfdomain.config.loading import experiment_from, load_experiment, save_experiment, validated
+from tfdomain.config.loading import experiment_from, load_experiment, save_config, validated
 from tfdomain.config.multitask import MultiTaskExperiment
 from tfdomain.config.sections import DataFiles, FitOptions, Head, Section, TextData, Training
 from tfdomain.config.tasks import EXPERIMENTS
@@ -21,6 +21,6 @@ __all__ = [
     "Training",
     "experiment_from",
     "load_experiment",
-    "save_experiment",
+    "save_config",
     "validated",
 ]

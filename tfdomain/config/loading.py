@@ -21,7 +21,7 @@ from tfdomain.config.tasks import EXPERIMENTS
 from tfdomain.errors import InputError
 from tfdomain.files import whole_file
 
-__all__ = ["assign", "experiment_from", "load_experiment", "read_values", "save_experiment", "validated"]
+__all__ = ["assign", "experiment_from", "load_experiment", "read_values", "save_config", "validated"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -81,10 +81,10 @@ def experiment_from(values: dict[str, Any], *, where: str) -> Experiment:
     return validated(EXPERIMENTS[task], values, where=where)
 
 
-def save_experiment(experiment: Experiment, path: str | os.PathLike) -> None:
-    """Writes the resolved experiment, defaults included, as YAML."""
+def save_config(config: BaseModel, path: str | os.PathLike) -> None:
+    """Writes a resolved experiment or pretraining, defaults included, as YAML."""
     with whole_file(path) as file:
-        yaml.safe_dump(experiment.model_dump(mode="json"), file, sort_keys=False, allow_unicode=True)
+        yaml.safe_dump(config.model_dump(mode="json"), file, sort_keys=False, allow_unicode=True)
 
 
 def validated(kind: type[Model], values: dict, *, where: str, prefix: str = "") -> Model:

@@ -1,18 +1,15 @@
 """What `tfdomain pretrain` is told: a corpus, a vocabulary, what to guess, and how to train."""
 
 import os
-from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
-import yaml
 from pydantic import Field
 
 from tfdomain.config.loading import read_values, validated
 from tfdomain.config.sections import Files, FitOptions, Rate, Section, Share
-from tfdomain.files import whole_file
 
-__all__ = ["SIZES", "Pretraining", "load_pretraining", "save_pretraining"]
+__all__ = ["SIZES", "Pretraining", "load_pretraining"]
 
 SIZES = {
     "tiny": {"num_hidden_layers": 2, "hidden_size": 128, "num_attention_heads": 2},
@@ -59,7 +56,7 @@ class Replay(Texts):
     """General texts that are mixed in against forgetting.
 
     Attributes:
-        share: Their share of all tokens.
+        share: Their share of all characters.
     """
 
     share: Share = 0.1
@@ -207,9 +204,3 @@ def load_pretraining(path: str | os.PathLike, overrides: list[str] | tuple[str, 
         InputError: The file is missing, is not YAML, or a key or value is wrong.
     """
     return validated(Pretraining, read_values(path, overrides), where=str(path))
-
-
-def save_pretraining(pretraining: Pretraining, path: Path) -> None:
-    """Writes the resolved file, defaults included, as YAML."""
-    with whole_file(path) as file:
-        yaml.safe_dump(pretraining.model_dump(mode="json"), file, sort_keys=False, allow_unicode=True)

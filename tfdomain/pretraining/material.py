@@ -33,8 +33,8 @@ class Material:
 
     Attributes:
         texts: All documents of the corpus, then those of the replay; large_string, mapped from disk.
-        training: int64, the documents that are learned from.
-        held_out: int64, the documents of the corpus that are measured on.
+        training: int64, rising, the documents that are learned from.
+        held_out: int64, rising, the documents of the corpus that are measured on.
         notes: Counts, as JSON values.
     """
 
@@ -45,12 +45,11 @@ class Material:
 
     def training_texts(self) -> Iterator[str]:
         """The documents that are learned from, one after the other."""
-        for first in range(0, len(self.training), TEXTS_AT_A_TIME):
-            yield from self.texts.take(pa.array(self.training[first : first + TEXTS_AT_A_TIME])).to_pylist()
+        return _texts_of(self.texts, self.training)
 
     def held_out_texts(self, number: int) -> list[str]:
         """The first documents that are measured on, as many as there are up to a number."""
-        return self.texts.take(pa.array(self.held_out[:number])).to_pylist()
+        return list(_texts_of(self.texts, self.held_out[:number]))
 
 
 def gather_material(pretraining: Pretraining, folder: Path, to: Path) -> Material:
@@ -130,12 +129,22 @@ def _near(pretraining: Pretraining, options: TaskTexts, corpus: Corpus, folder: 
 def _held_out(texts: pa.ChunkedArray, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Which of the rows are held out, bool alike: by what they hold, so that equal documents are on one side."""
     limit, salt = int(share * 2**64), seed.to_bytes(8, "little")
-    is_held_out = np.zeros(len(rows), bool)
-    for first in range(0, len(rows), TEXTS_AT_A_TIME):
-        part = texts.take(pa.array(rows[first : first + TEXTS_AT_A_TIME])).to_pylist()
-        digests = (hashlib.blake2b(text.encode(), digest_size=8, salt=salt).digest() for text in part)
-        is_held_out[first : first + len(part)] = [int.from_bytes(digest) < limit for digest in digests]
-    return is_held_out
+    digests = (hashlib.blake2b(text.encode(), digest_size=8, salt=salt).digest() for text in _texts_of(texts, rows))
+    return np.fromiter((int.from_bytes(digest) < limit for digest in digests), bool, len(rows))
+
+
+def _texts_of(texts: pa.ChunkedArray, rows: np.ndarray) -> Iterator[str]:
+    """The documents of some rows (int64, rising), a few in memory at once.
+
+    `ChunkedArray.take` would copy the whole corpus into memory first; `take` of a chunk does not.
+    """
+    first_row = 0
+    for chunk in texts.chunks:
+        low, high = np.searchsorted(rows, [first_row, first_row + len(chunk)])
+        for first in range(low, high, TEXTS_AT_A_TIME):
+            places = rows[first : min(first + TEXTS_AT_A_TIME, high)] - first_row
+            yield from chunk.take(pa.array(places)).to_pylist()
+        first_row += len(chunk)
 
 
 def _leaking(options: Guard, corpus: Corpus, guarded: list[str]) -> Leaks:

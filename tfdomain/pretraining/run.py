@@ -12,7 +12,8 @@ from typing import Any
 
 import keras
 
-from tfdomain.config.pretraining import Pretraining, load_pretraining, save_pretraining
+from tfdomain.config.loading import save_config
+from tfdomain.config.pretraining import Pretraining, load_pretraining
 from tfdomain.errors import TfdomainError
 from tfdomain.files import read_json, whole_file, write_json
 from tfdomain.models.masked_lm import MaskedLM
@@ -26,11 +27,10 @@ from tfdomain.pretraining.report import report_lines
 from tfdomain.pretraining.token_store import TokenStore, write_token_store
 from tfdomain.pretraining.vocabulary import begin_model
 from tfdomain.training.board import TensorBoardLogger
-from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper
 from tfdomain.training.environment import describe_environment
-from tfdomain.training.logs import TrainGraph, log_start
+from tfdomain.training.logs import log_start
+from tfdomain.training.resumable import fit_resumably
 from tfdomain.training.run_folder import RunFolder, claim
-from tfdomain.training.state import read_state
 from tfdomain.training.throughput import Throughput
 
 __all__ = ["pretrain"]
@@ -71,7 +71,7 @@ def pretrain(
 def _pretrain(pretraining: Pretraining, run: RunFolder, folder: Path, verbose: str | int) -> dict[str, Any]:
     options = pretraining.training
     with _nothing_left_by_errors(run):
-        save_pretraining(pretraining, run.config)
+        save_config(pretraining, run.config)
         material = gather_material(pretraining, folder, run.corpus)
         if not run.environment.is_file():
             hashes = {"corpus": material.notes["fingerprint"]}
@@ -81,7 +81,19 @@ def _pretrain(pretraining: Pretraining, run: RunFolder, folder: Path, verbose: s
         model.prepare_training(options, source.num_batches)
     held_out = HeldOut(model, _batches(pretraining, model, store, material, held_out=True))
     board, throughput = TensorBoardLogger(run.tensorboard), Throughput()
-    _fit(model, source, held_out, pretraining, run, [board, TrainGraph(board), throughput], verbose)
+    log_start(board, pretraining)
+    fit_resumably(
+        model,
+        source,
+        run,
+        board,
+        validation=held_out,
+        best="loss" if options.patience is not None else None,
+        patience=options.patience,
+        checkpoint_seconds=options.checkpoint_seconds,
+        callbacks=[throughput],
+        verbose=verbose,
+    )
     last_step = model.step
     if options.patience is not None and run.best.is_dir():
         model = load_model(run.best, pretraining)
@@ -146,36 +158,6 @@ def _batches(
     )
 
 
-def _fit(
-    model: Learner,
-    source: PackedBatches,
-    held_out: HeldOut,
-    pretraining: Pretraining,
-    run: RunFolder,
-    callbacks: list[keras.callbacks.Callback],
-    verbose: str | int,
-) -> None:
-    options = pretraining.training
-    best = BestModel(run.best, "loss", held_out, options.patience) if options.patience is not None else None
-    keeper = StateKeeper(run.state, seconds=options.checkpoint_seconds, best=best)
-    state, resumed_from = None, None
-    if run.state.is_file():
-        state, stored = read_state(run.state, model)
-        resumed_from = state.step
-        if best:
-            best.restore(stored)
-        if stored["stopped"]:
-            model.loop_state = state
-            return
-        print(f"resumed from step {resumed_from}", flush=True)
-    board = callbacks[0]
-    log_start(board, pretraining)
-    progress = ProgressFile(run.progress, resumed_from)
-    # The keeper comes last: what it stores of the others is of the same moment.
-    every = [*callbacks, progress, *([best] if best else []), keeper]
-    model.fit_batches(source, state=state, validate=held_out, callbacks=every, verbose=verbose)
-
-
 def _measure(model: Learner, held_out: HeldOut, material: Material, pretraining: Pretraining) -> dict[str, Any]:
     measured: dict[str, Any] = held_out()
     texts = material.held_out_texts(pretraining.measured_texts)
@@ -196,7 +178,7 @@ def _nothing_left_by_errors(run: RunFolder) -> Iterator[None]:
         yield
     except TfdomainError:
         if is_new:
-            shutil.rmtree(run.path, ignore_errors=True)
+            run.remove()
         raise
 
 

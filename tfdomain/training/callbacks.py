@@ -50,6 +50,9 @@ class Measured(Protocol):
     metrics: dict[str, Any]
     """All that was measured last."""
 
+    def __call__(self) -> dict[str, float]:
+        """Measures, and gives the figures of the epoch."""
+
 
 class BestModel(keras.callbacks.Callback):
     """Saves the model whenever a validation metric is better than ever, and may end the run early.

@@ -7,7 +7,7 @@ A run folder holds `config.yaml` (resolved), `environment.json`, `progress.json`
 from pathlib import Path
 from typing import Any
 
-from tfdomain.config import Experiment, MultiTaskExperiment, load_experiment, save_experiment
+from tfdomain.config import Experiment, MultiTaskExperiment, load_experiment, save_config
 from tfdomain.data.cache import cache_dir
 from tfdomain.encoders.sources import checkpoint_beside
 from tfdomain.errors import InputError
@@ -17,15 +17,14 @@ from tfdomain.metrics.selection import metric_direction
 from tfdomain.models.base import TextModel
 from tfdomain.models.folder import TASKS, load
 from tfdomain.models.multitask import MultiTaskModel
-from tfdomain.optimization.loop import EpochSource
 from tfdomain.training.board import TensorBoardLogger
-from tfdomain.training.callbacks import BestModel, ProgressFile, StateKeeper, Validation
+from tfdomain.training.callbacks import Validation
 from tfdomain.training.datasets import ExperimentData, Part, read_experiment_data
 from tfdomain.training.environment import describe_environment
 from tfdomain.training.feature_ranks import rank_features
-from tfdomain.training.logs import TrainGraph, log_results, log_start
+from tfdomain.training.logs import log_results, log_start
+from tfdomain.training.resumable import fit_resumably
 from tfdomain.training.run_folder import RunFolder, claim
-from tfdomain.training.state import read_state
 from tfdomain.training.task_data import read_task_data
 
 __all__ = ["train"]
@@ -79,7 +78,19 @@ def train(
         validation.check(experiment.training.best)
     _describe(run, experiment, data, folder)
     board = TensorBoardLogger(run.tensorboard)
-    _fit(model, batches, experiment, validation, run, board, verbose)
+    log_start(board, experiment)
+    options = experiment.training
+    fit_resumably(
+        model,
+        batches,
+        run,
+        board,
+        validation=validation,
+        best=options.best,
+        patience=options.patience,
+        checkpoint_seconds=options.checkpoint_seconds,
+        verbose=verbose,
+    )
     metrics = _finish(model, experiment, data, run, board)
     # The state has served: it is three times the size of the model.
     run.state.unlink(missing_ok=True)
@@ -140,38 +151,8 @@ def _check_same_data(run: RunFolder, data: ExperimentData) -> None:
 def _describe(run: RunFolder, experiment: Experiment, data: ExperimentData, folder: Path) -> None:
     if not run.environment.is_file():
         environment = describe_environment(data_sha256=data.file_hashes, seed=experiment.training.seed, folder=folder)
-        save_experiment(experiment, run.config)
+        save_config(experiment, run.config)
         write_json(run.environment, environment | {"data_fingerprint": data.fingerprint})
-
-
-def _fit(
-    model: TextModel,
-    batches: EpochSource,
-    experiment: Experiment,
-    validation: Validation | None,
-    run: RunFolder,
-    board: TensorBoardLogger,
-    verbose: str | int,
-) -> None:
-    options = experiment.training
-    best = None
-    if options.best is not None and validation is not None:
-        best = BestModel(run.best, options.best, validation, options.patience)
-    keeper = StateKeeper(run.state, seconds=options.checkpoint_seconds, best=best)
-    state, resumed_from = None, None
-    if run.state.is_file():
-        state, stored = read_state(run.state, model)
-        resumed_from = state.step
-        if best:
-            best.restore(stored)
-        if stored["stopped"]:
-            model.loop_state = state
-            return
-        print(f"resumed from step {resumed_from}", flush=True)
-    log_start(board, experiment)
-    progress = ProgressFile(run.progress, resumed_from)
-    callbacks = [board, TrainGraph(board), progress, *([best] if best else []), keeper]
-    model.fit_batches(batches, state=state, validate=validation, callbacks=callbacks, verbose=verbose)
 
 
 def _measure(

@@ -1,6 +1,7 @@
 """A run's own folder: its places, and whose it is."""
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,16 @@ class RunFolder:
         if name not in PLACES:
             raise AttributeError(name)
         return self.path / PLACES[name]
+
+    def remove(self) -> None:
+        """Removes what a run writes, and the folder if nothing else stands in it."""
+        for place in (self.path / name for name in PLACES.values()):
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
 
 
 def claim(run: RunFolder, config: BaseModel, *, resume: bool, load: Callable[[Path], BaseModel]) -> None:
