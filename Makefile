@@ -38,7 +38,7 @@ checkpoint: install
 	@$(BIN)/python experiments/fetch_checkpoint.py
 
 experiment: checkpoint
-	@$(BIN)/python experiments/study.py run $(NAME)
+	@$(BIN)/python experiments/study.py run "$(NAME)"
 
 demo: checkpoint
 	@$(BIN)/python experiments/demo.py

@@ -6,6 +6,7 @@ python experiments/study.py list            # writes experiments/README.md
 
 import argparse
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -34,7 +35,7 @@ What came out is of one seed where no spread is given. Minutes are of two cores 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["run", "list"])
-    parser.add_argument("name", nargs="?", help="of the study that is run")
+    parser.add_argument("name", nargs="?", default="", help="of the study that is run")
     parser.add_argument("--to", type=Path, help="the run's folder; default: runs/NAME")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of tfdomain train")
     arguments = parser.parse_args()
@@ -66,12 +67,14 @@ def run(command: list[str], to: Path, changes: list[str]) -> None:
     data = os.environ.get("TFDOMAIN_DATA_DIR")
     if data is None:
         sys.exit("error: TFDOMAIN_DATA_DIR: is not set; name the folder of the data sets")
-    places = {"to": str(to), "data": data, "data/lendingclub": f"{data}/lendingclub"}
+    places = {"to": str(to), "data": data}
     program = {"tfdomain": [sys.executable, "-m", "tfdomain"], "python": [sys.executable]}[command[0]]
-    rest = [places.get(word, word) for word in command[1:]]
+    rest = [re.sub(r"^(to|data)(?=/|$)", lambda found: places[found[0]], word) for word in command[1:]]
     filled = [*program, *rest, *(word for change in changes for word in ("--set", change))]
     print("$", shlex.join([command[0], *rest]), flush=True)
-    subprocess.run(filled, check=True)
+    # The command has told already what was wrong.
+    if failed := subprocess.run(filled).returncode:
+        sys.exit(failed)
 
 
 def page(studies: dict[str, dict]) -> str:

@@ -1,6 +1,7 @@
 """The masked language model equals the PyTorch reference; `goldens/` was written by
 `experiments/make_masked_lm_goldens.py`."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 import transformers
 
 from tfdomain.encoders.checkpoints import load_encoder, read_tensors
+from tfdomain.errors import InputError
 from tfdomain.models.masked_lm import MaskedLM
 
 GOLDEN = Path(__file__).parent / "goldens" / "masked_lm.npz"
@@ -67,6 +69,14 @@ def test_a_checkpoint_without_a_head_gets_a_fresh_one(tiny_checkpoint, golden):
     scores = [model(batch).numpy() for model in models]
     np.testing.assert_array_equal(scores[0], scores[1])
     assert np.any(scores[0] != scores[2])
+
+
+def test_a_head_with_a_table_of_its_own_is_refused(make_checkpoint, tmp_path):
+    folder = make_checkpoint(tmp_path / "untied", prefix="bert.", pooler=False, masked_lm=True)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
+    with pytest.raises(InputError, match="tie_word_embeddings: is false"):
+        MaskedLM.from_pretrained(folder)
 
 
 def test_a_batch_with_nothing_to_guess(checkpoint):

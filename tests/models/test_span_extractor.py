@@ -115,7 +115,7 @@ def test_windows_see_the_question_and_every_character(trained):
         shown = ids.reshape(-1)[tokens[window][: num_questions[row]]]
         assert shown.tolist() == ids[row][: num_questions[row]].tolist()
     begun = {token for window in range(len(tokens)) for token in tokens[window][outputs.words.begins[window]]}
-    words = context_words(batch, tf.gather(trained._continues, batch["token_ids"]))
+    words = context_words(batch, tf.gather(trained.tokenizer.continues, batch["token_ids"]))
     assert sorted(begun) == np.flatnonzero(words.begins).tolist()
 
 

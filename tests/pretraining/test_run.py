@@ -94,7 +94,9 @@ def test_a_vocabulary_is_learned_for_an_old_encoder(folder, describe, tiny_check
     run(describe("vocabulary={mode: learn, size: 250, min_count: 5}", "training.epochs=1"), folder)
     tokenizer = Tokenizer.from_pretrained(folder / "run" / "model")
     assert {"loan", "dialysis", "furnace"} <= set(tokenizer.vocabulary)
-    assert Encoder.from_pretrained(folder / "run" / "model").config.vocab_size == tokenizer.vocabulary_size
+    config = Encoder.from_pretrained(folder / "run" / "model").config
+    assert config.vocab_size == tokenizer.vocabulary_size
+    assert config.pad_token_id == tokenizer.pad_id
 
 
 @pytest.mark.thorough
@@ -121,8 +123,9 @@ def test_only_documents_near_a_tasks_texts(folder, describe):
 
 
 @pytest.mark.thorough
-def test_frozen_layers_stay_and_half_precision_learns(folder, describe, tiny_checkpoint):
-    metrics = run(describe("training.frozen_layers=1", "training.precision=mixed_bfloat16"), folder)
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_frozen_layers_stay_and_half_precision_learns(folder, describe, tiny_checkpoint, precision):
+    metrics = run(describe("training.frozen_layers=1", f"training.precision={precision}"), folder)
     assert metrics["after"]["loss"] < metrics["before"]["loss"]
     old, new = read_tensors(tiny_checkpoint), read_tensors(folder / "run" / "model")
     for name in old:

@@ -5,6 +5,7 @@ import pytest
 from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
+from tfdomain.models.embedder import TextEmbedder
 from tfdomain.pretraining.task_like import nearest_documents
 
 
@@ -14,6 +15,11 @@ def parts(tiny_checkpoint):
         "encoder": Encoder.from_pretrained(tiny_checkpoint),
         "tokenizer": Tokenizer.from_pretrained(tiny_checkpoint),
     }
+
+
+@pytest.fixture(scope="module")
+def embedder(parts):
+    return TextEmbedder(**parts, max_length=64)
 
 
 @pytest.fixture(scope="module")
@@ -49,38 +55,32 @@ def test_as_every_cosine_in_numpy(parts, documents, labelled_texts, per_text, ma
     task_texts = labelled_texts[0][:6]
     expected = reference(documents, task_texts, parts, per_text, max_length)
     assert per_text < len(expected) < len(documents)
-    options = {"per_text": per_text, "max_length": max_length, "batch_size": 7}
-    rows = nearest_documents(documents, task_texts, **parts, **options)
+    embedder = TextEmbedder(**parts, max_length=max_length)
+    rows = nearest_documents(documents, task_texts, embedder=embedder, per_text=per_text)
     assert rows.dtype == np.int64
     assert rows.tolist() == sorted(expected)
     # In chunks, of which the last is smaller than what is asked for, and from the disk.
     array = pa.array(documents, pa.large_string())
     chunked = pa.chunked_array([array[:31], array[31:]])
     for given in (documents, chunked):
-        again = nearest_documents(given, task_texts, **parts, **options, chunk=29)
+        again = nearest_documents(given, task_texts, embedder=embedder, per_text=per_text, chunk=29)
         assert again.tolist() == sorted(expected)
 
 
-def test_more_than_there_are(parts, documents):
-    rows = nearest_documents(documents[:5], documents[5:7], **parts, per_text=9, max_length=64)
+def test_more_than_there_are(embedder, documents):
+    rows = nearest_documents(documents[:5], documents[5:7], embedder=embedder, per_text=9)
     assert rows.tolist() == [0, 1, 2, 3, 4]
-    assert nearest_documents([], documents[:2], **parts, per_text=9, max_length=64).tolist() == []
-    assert nearest_documents(documents, [], **parts, per_text=9, max_length=64).tolist() == []
+    assert nearest_documents([], documents[:2], embedder=embedder, per_text=9).tolist() == []
+    assert nearest_documents(documents, [], embedder=embedder, per_text=9).tolist() == []
 
 
-def test_of_long_documents_the_beginning_counts(parts, documents):
+def test_of_long_documents_the_beginning_counts(embedder, documents):
     long = ["my new house " * 10_000, "bad debt " * 10_000]
-    rows = nearest_documents([*documents[:5], *long], ["bad debt " * 40], **parts, per_text=1, max_length=64)
+    rows = nearest_documents([*documents[:5], *long], ["bad debt " * 40], embedder=embedder, per_text=1)
     assert rows.tolist() == [6]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"per_text": 0}, "per_text: is 0; give 1 or more"),
-        ({"max_length": 65}, "max_length: 65 tokens are more than the encoder's 64 positions; set it to 64 or less"),
-    ],
-)
-def test_contradictions_are_refused(parts, options, message):
-    with pytest.raises(InputError, match=message):
-        nearest_documents(["a"], ["a"], **parts, **({"per_text": 1, "max_length": 64} | options))
+@pytest.mark.parametrize("name", ["per_text", "chunk"])
+def test_numbers_below_one_are_refused(embedder, name):
+    with pytest.raises(InputError, match=f"{name}: is 0; give 1 or more"):
+        nearest_documents(["a"], ["a"], embedder=embedder, **({"per_text": 1} | {name: 0}))

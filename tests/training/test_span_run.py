@@ -135,7 +135,7 @@ def test_every_real_answer_is_found_by_its_tokens(data_dir, minilm, name, count,
         rows = slice(start, start + 64)
         questions, contexts = (column.to_pylist()[rows] for column in examples.inputs)
         batch = model.prepare({"question": tf.constant(questions), "context": tf.constant(contexts)})
-        words = context_words(batch, tf.gather(model._continues, batch["token_ids"]))
+        words = context_words(batch, tf.gather(model.tokenizer.continues, batch["token_ids"]))
         spans = answer_words(tf.constant(labels[rows]), words, batch["offsets"]).numpy()
         for row, context in enumerate(contexts):
             first, last = spans[row, 0]

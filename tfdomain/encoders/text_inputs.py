@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfdomain.errors import InputError
 
-__all__ = ["Texts", "as_batches"]
+__all__ = ["Texts", "as_batches", "encode_text"]
 
 Texts: TypeAlias = Sequence[str] | np.ndarray | tf.Tensor  # type: ignore[valid-type]
 
@@ -49,15 +49,25 @@ def _convert(texts: Any, name: str) -> tf.Tensor:
         return tf.constant(values, tf.string, shape=None if values else [0])
     except (TypeError, ValueError):
         for row, value in enumerate(values):
-            _check_string(value, f"{name}[{row}]")
+            if not isinstance(value, bytes):
+                encode_text(value, f"{name}[{row}]")
         raise InputError("is not a flat list of strings", where=name, mend="give strings of shape [batch]") from None
 
 
-def _check_string(value: Any, where: str) -> None:
-    if not isinstance(value, str | bytes):
+def encode_text(value: Any, where: str) -> bytes:
+    """A text as UTF-8.
+
+    Args:
+        value: A string.
+        where: What an error calls it.
+
+    Raises:
+        InputError: It is something else, or holds half a surrogate pair.
+    """
+    if not isinstance(value, str):
         raise InputError(f"is {value!r}, which is not a string", where=where, mend="give a string, e.g. ''")
     try:
-        value.encode() if isinstance(value, str) else value
+        return value.encode()
     except UnicodeEncodeError as error:
         raise InputError(
             f"holds half a surrogate pair at character {error.start}",

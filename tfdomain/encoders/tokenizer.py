@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfdomain.encoders.normalization import Normalizer
@@ -58,6 +59,7 @@ class Tokenizer(tf.Module):
             lowercase=settings.lowercase,
         )
         self._ids = {name: settings.vocabulary.index(token) for name, token in settings.named.items()}
+        self._continues = np.array([len(token) > 2 and token.startswith("##") for token in settings.vocabulary])
         self._functions = _FunctionCache()
 
     @classmethod
@@ -95,6 +97,11 @@ class Tokenizer(tf.Module):
     def fingerprint(self) -> str:
         """The SHA-256 of vocabulary and settings: equal ids for any text where it is equal."""
         return self._settings.fingerprint
+
+    @property
+    def continues(self) -> np.ndarray:
+        """Whether each token goes on with a word that another began, bool `[vocabulary]`."""
+        return self._continues
 
     @property
     def pad_id(self) -> int:

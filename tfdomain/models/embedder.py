@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import keras
 import numpy as np
@@ -226,6 +226,14 @@ class TextEmbedder(TextModel):
             raise InputError(problem, where="y", mend="leave them out, or choose the loss cosine")
         values = labels.numpy() if isinstance(labels, tf.Tensor) else labels
         return target_values([values], ["score"], where=lambda row: f"y[{row}]").values[:, 0]
+
+    @overload
+    def predict(self, x: list[str]) -> np.ndarray: ...
+
+    @overload
+    def predict(
+        self, x: Any, batch_size: int = 64, verbose: str | int = 0, *, rows: np.ndarray | None = None
+    ) -> np.ndarray | dict[str, np.ndarray]: ...
 
     def predict(
         self, x: Any, batch_size: int = 64, verbose: str | int = 0, *, rows: np.ndarray | None = None

@@ -15,6 +15,7 @@ from tfdomain.encoders.config import EncoderConfig
 from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.sources import resolve_checkpoint
 from tfdomain.encoders.tokenizer import Tokenizer
+from tfdomain.errors import InputError
 from tfdomain.files import whole_folder, write_json
 from tfdomain.models.encoder_model import EncoderModel
 
@@ -94,6 +95,9 @@ class MaskedLM(EncoderModel):
         tokenizer: Fits it.
         max_length: Tokens of a row.
         seed: Of the head's first weights.
+
+    Raises:
+        InputError: The head would need a table of words of its own.
     """
 
     task = "masked_lm"
@@ -103,6 +107,9 @@ class MaskedLM(EncoderModel):
     def __init__(
         self, encoder: Encoder, tokenizer: Tokenizer, *, max_length: int | None = None, seed: int = 0, **kwargs: Any
     ):
+        if not encoder.config.tie_word_embeddings:
+            problem = "is false, and the head here has no table of words but the encoder's"
+            raise InputError(problem, where="tie_word_embeddings", mend="choose a checkpoint that ties them")
         super().__init__(encoder, tokenizer, max_length=max_length, **kwargs)
         self.head = MaskedLMHead(encoder.config, seed=seed, dtype=encoder.dtype_policy, name="masked_lm_head")
         self.has_trained_head = False
@@ -117,6 +124,12 @@ class MaskedLM(EncoderModel):
         cls, source: str | Path, *, max_length: int | None = None, dropout_rate: float | None = None, seed: int = 0
     ) -> Self:
         """Loads a checkpoint's encoder, and its masked-language-model head where it has one.
+
+        Args:
+            source: A folder, or a name that `resolve_checkpoint` knows.
+            max_length: Tokens of a row; None: 128, or the encoder's positions where they are fewer.
+            dropout_rate: In place of the checkpoint's.
+            seed: Of a fresh head's weights.
 
         Raises:
             InputError: The checkpoint is not to be had, is broken, or is no BERT.

@@ -88,8 +88,6 @@ class PooledModel(TextModel):
         super().__init__(encoder, tokenizer, max_length=window_length, pairs=pairs, autocast=False, **kwargs)
         # What the encoder is given at a time has to fit it, but not the text.
         self.max_length = max_length
-        if windows is not None:
-            self._continues = np.array([len(token) > 2 and token.startswith("##") for token in tokenizer.vocabulary])
         self.windows, self.window_length, self.overlap = windows, window_length, overlap
         self.window_pooling = WindowPooling(windows, name="window_pooling") if windows and not table_only else None
         if pooling not in POOLINGS:
@@ -244,7 +242,7 @@ class PooledModel(TextModel):
             return encode(inputs)
         windows = cut_windows(
             inputs,
-            self._continues,
+            self.tokenizer.continues,
             width=self.window_length,
             overlap=self.overlap,
             pad_token_id=self.tokenizer.pad_id,

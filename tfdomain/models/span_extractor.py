@@ -115,7 +115,6 @@ class SpanExtractor(TextModel):
         if encoder.pooler is not None:
             # It is kept for the folder's sake: no gradient reaches it.
             encoder.pooler.trainable = False
-        self._continues = np.array([len(token) > 2 and token.startswith("##") for token in tokenizer.vocabulary])
         self.head = keras.layers.Dense(
             2,
             kernel_initializer=keras.initializers.RandomNormal(stddev=encoder.config.initializer_range, seed=seed),
@@ -200,7 +199,7 @@ class SpanExtractor(TextModel):
         Returns:
             The `WindowScores`.
         """
-        is_continued = tf.gather(self._continues, inputs["token_ids"])
+        is_continued = tf.gather(self.tokenizer.continues, inputs["token_ids"])
         windows = self._cut(inputs, is_continued)
         tokens = windows.token_ids
         batch = windows.inputs()
@@ -218,7 +217,7 @@ class SpanExtractor(TextModel):
 
         A window that holds no answer whole is to find none.
         """
-        words = context_words(batch, tf.gather(self._continues, batch["token_ids"]))
+        words = context_words(batch, tf.gather(self.tokenizer.continues, batch["token_ids"]))
         answers = answer_words(batch["labels"], words, batch["offsets"])
         places = find_in_windows(tf.gather(answers, outputs.row_of_window), outputs.words)
         true = tf.gather(tf.transpose(outputs.log_probabilities, [0, 2, 1]), places, batch_dims=2)  # [num_windows, 2]
@@ -227,7 +226,7 @@ class SpanExtractor(TextModel):
 
     def loss_denominator(self, batch):
         """The number of windows, so that each weighs the same."""
-        windows = self._cut(batch, tf.gather(self._continues, batch["token_ids"]))
+        windows = self._cut(batch, tf.gather(self.tokenizer.continues, batch["token_ids"]))
         return tf.cast(tf.shape(windows.row_of_window)[0], tf.float32)
 
     def decode(self, batch):

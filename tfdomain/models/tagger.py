@@ -99,7 +99,6 @@ class TokenClassifier(TextModel):
         if encoder.pooler is not None:
             # It is kept for the folder's sake: no gradient reaches it.
             encoder.pooler.trainable = False
-        self._continues = np.array([len(token) > 2 and token.startswith("##") for token in tokenizer.vocabulary])
         self.dropout = StatelessDropout(
             encoder.config.hidden_dropout_prob, layer_index=encoder.num_dropout_layers, name="dropout"
         )
@@ -132,7 +131,7 @@ class TokenClassifier(TextModel):
 
     def units(self, batch: Mapping[str, tf.Tensor]):
         """What is tagged of a token batch; see `tfdomain.models.units`."""
-        return find_units(batch, self._continues & (self.label_pieces == "first"))
+        return find_units(batch, self.tokenizer.continues & (self.label_pieces == "first"))
 
     def call(self, inputs, training=False, dropout_seed=None, logits=False):
         """Scores the tags of a token batch.
@@ -147,7 +146,8 @@ class TokenClassifier(TextModel):
         Returns:
             Float32 `[batch, units, tags]`.
         """
-        windows = cut_windows(inputs, self._continues, width=self.max_length, pad_token_id=self.tokenizer.pad_id)
+        tokenizer = self.tokenizer
+        windows = cut_windows(inputs, tokenizer.continues, width=self.max_length, pad_token_id=tokenizer.pad_id)
         hidden = self.encoder(windows.inputs(), training=training, dropout_seed=dropout_seed)
         outputs = merge_tokens(self.head(self.dropout(hidden, training=training, seed=dropout_seed)), windows)
         units = self.units(inputs)

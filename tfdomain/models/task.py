@@ -26,18 +26,13 @@ class Task:
     examples, if one is; a task with classes has their names in `labels`.
     """
 
-    task: str
-    headline: tuple[str, ...]
     loss_metric: str | None = None
-    labels: Sequence[str] | None = None
     text_names: Sequence[str] = TEXT_NAMES
     """What `predict` calls the texts of a row, in their order."""
     training_names: Sequence[str] = TEXT_NAMES
     """What `fit` calls them, where it reads others."""
     feature_names: Sequence[str] = ()
     """Further columns that it reads."""
-    unused_options: Sequence[str] = ()
-    """The options of `fit` that mean nothing to the task."""
     needs_labels = True
     """Whether it learns from labels; what learns from texts alone has None for them."""
     takes_callers_loss = True

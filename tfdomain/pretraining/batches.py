@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.pipeline.tuning import untuned
-from tfdomain.pretraining.packing import PackedRows, pack, word_begins
+from tfdomain.pretraining.packing import PackedRows, pack
 from tfdomain.pretraining.token_store import TokenStore
 
 __all__ = ["PackedBatches"]
@@ -50,7 +50,7 @@ class PackedBatches:
         self.store, self.documents, self.hide = store, np.asarray(documents, np.int64), hide
         self.length, self.batch_size, self.seed, self.shuffle = length, batch_size, seed, shuffle
         self._fillers = tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id
-        self._begins = word_begins(tokenizer)
+        self._begins = ~tokenizer.continues
         # Another order of documents fills rows a little differently: the first epoch's count is every epoch's.
         self._first = self._pack(0)
 

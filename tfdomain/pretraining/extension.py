@@ -97,13 +97,14 @@ def mean_rows(table: np.ndarray, pieces: Sequence[Sequence[int]], *, num_tokens:
     return extended
 
 
-def extend_encoder(encoder: Encoder, table: np.ndarray) -> Encoder:
+def extend_encoder(encoder: Encoder, table: np.ndarray, *, pad_token_id: int | None = None) -> Encoder:
     """The same encoder with another word table.
 
     Args:
         encoder: Stays as it is.
         table: float `[rows, hidden]`: what `mean_rows` makes of `encoder.embeddings.words`, or a row for each token of
             another vocabulary.
+        pad_token_id: The padding token of that other vocabulary; None: as before.
 
     Returns:
         A new encoder whose `config.vocab_size` is `rows`, and whose other weights, pooler, types, name and seed are
@@ -117,7 +118,8 @@ def extend_encoder(encoder: Encoder, table: np.ndarray) -> Encoder:
     if len(shape) != 2 or shape[1] != hidden:
         problem = f"is of the shape {list(shape)}, but the encoder's rows have {hidden} numbers"
         raise InputError(problem, where="table", mend=f"give a table of the shape [tokens, {hidden}]")
-    config = dataclasses.replace(encoder.config, vocab_size=shape[0])
+    pad = encoder.config.pad_token_id if pad_token_id is None else pad_token_id
+    config = dataclasses.replace(encoder.config, vocab_size=shape[0], pad_token_id=pad)
     extended = Encoder(**encoder.get_config() | {"config": config, "initialize": False})
     old = encoder.named_weights()
     for name, variable in extended.named_weights().items():

@@ -48,7 +48,7 @@ def measure_fertility(tokenizer: Tokenizer, texts: Iterable[str]) -> Fertility:
         Rust et al. 2021, "How Good is Your Tokenizer?" (https://arxiv.org/abs/2012.15613).
     """
     # Since "#" is punctuation, no word starts with a continuation.
-    opens = np.array([not token.startswith("##") or token == "##" for token in tokenizer.vocabulary])
+    opens = ~tokenizer.continues
     words = pieces = whole = unknown = 0
     for batch in batch_texts(texts):
         tokens = tokenizer(batch, max_length=None)

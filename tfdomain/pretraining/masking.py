@@ -8,7 +8,6 @@ import tensorflow as tf
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.models.masked_lm import IGNORED
-from tfdomain.pretraining.packing import word_begins
 
 __all__ = ["Masking"]
 
@@ -52,7 +51,7 @@ class Masking:
         specials = {*settings.named.values(), *(special.content for special in settings.specials)}
         self._special = np.array([token in specials for token in settings.vocabulary])
         self._ordinary = np.flatnonzero(~self._special).astype(np.int32)
-        self._begins = word_begins(tokenizer)
+        self._begins = ~tokenizer.continues
 
     def __call__(self, batch: Mapping[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """Hides tokens of a batch.

@@ -12,11 +12,10 @@ import pyarrow.compute as pc
 
 from tfdomain.config.pretraining import Guard, Pretraining, Replay, TaskTexts
 from tfdomain.config.pretraining import Texts as TextFiles
-from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.sources import checkpoint_beside, resolve_checkpoint
-from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.files import read_json, whole_folder, write_json
+from tfdomain.models.embedder import TextEmbedder
 from tfdomain.pretraining.corpus import Corpus, read_corpus
 from tfdomain.pretraining.leak_guard import Leaks, find_leaks
 from tfdomain.pretraining.task_like import nearest_documents
@@ -116,14 +115,9 @@ def _read(options: TextFiles, folder: Path, to: Path) -> Corpus:
 
 def _near(pretraining: Pretraining, options: TaskTexts, corpus: Corpus, folder: Path, to: Path) -> np.ndarray:
     checkpoint = resolve_checkpoint(checkpoint_beside(str(pretraining.encoder), folder))
-    return nearest_documents(
-        corpus.texts,
-        _read(options, folder, to / "near").texts.to_pylist(),
-        encoder=Encoder.from_pretrained(checkpoint),
-        tokenizer=Tokenizer.from_pretrained(checkpoint),
-        per_text=options.per_text,
-        max_length=pretraining.max_length,
-    )
+    embedder = TextEmbedder.from_pretrained(str(checkpoint), max_length=pretraining.max_length)
+    task_texts = _read(options, folder, to / "near").texts.to_pylist()
+    return nearest_documents(corpus.texts, task_texts, embedder=embedder, per_text=options.per_text)
 
 
 def _held_out(texts: pa.ChunkedArray, rows: np.ndarray, share: float, seed: int) -> np.ndarray:

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.tokenizer import Tokenizer
+from tfdomain.evaluation.nearest import nearest
+from tfdomain.models.embedder import TextEmbedder
 from tfdomain.models.masked_lm import IGNORED, MaskedLM
-from tfdomain.models.pooling import mean_of_tokens
 from tfdomain.optimization.progress import with_bar
 from tfdomain.pretraining.batches import PackedBatches
 from tfdomain.pretraining.objectives import Learner
@@ -90,18 +91,12 @@ def nearest_words(
 ) -> dict[str, list[str]]:
     """For each word those whose vectors are nearest by cosine; a word's vector is that of a text of it alone."""
     candidates = list(dict.fromkeys(among))
-    vectors = _word_vectors(encoder, tokenizer, [*words, *candidates])
-    scores = vectors[: len(words)] @ vectors[len(words) :].T
+    embedder = TextEmbedder(encoder, tokenizer)
+    # One more than is told: the nearest of a word among them is the word.
+    num_nearest = min(NUM_NEIGHBOURS + 1, len(candidates))
+    places, _ = nearest(embedder.predict(candidates), embedder.predict(list(words)), num_nearest)
+    found = ([candidates[place] for place in row] for row in places)
     return {
-        word: [candidates[place] for place in np.argsort(-row) if candidates[place] != word.lower()][:NUM_NEIGHBOURS]
-        for word, row in zip(words, scores, strict=True)
+        word: [other for other in others if other != word.lower()][:NUM_NEIGHBOURS]
+        for word, others in zip(words, found, strict=True)
     }
-
-
-def _word_vectors(encoder: Encoder, tokenizer: Tokenizer, words: Sequence[str]) -> np.ndarray:
-    parts = []
-    for first in range(0, len(words), 256):
-        tokens = tokenizer(list(words[first : first + 256]), max_length=encoder.config.max_position_embeddings)
-        parts.append(mean_of_tokens(encoder(tokens), tokens["padding_mask"]).numpy())
-    vectors = np.concatenate(parts)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -4,11 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.pretraining.token_store import TokenStore
 
-__all__ = ["PackedRows", "pack", "word_begins"]
+__all__ = ["PackedRows", "pack"]
 
 # A piece of fewer tokens teaches little: what is left of a row is padded instead, and the rest of a document dropped.
 SHORTEST_PIECE = 8
@@ -30,11 +29,6 @@ class PackedRows:
     starts: np.ndarray
     lengths: np.ndarray
     num_rows: int
-
-
-def word_begins(tokenizer: Tokenizer) -> np.ndarray:
-    """Whether each token begins a word, bool `[vocabulary]`."""
-    return np.array([not (len(token) > 2 and token.startswith("##")) for token in tokenizer.vocabulary])
 
 
 def pack(store: TokenStore, documents: np.ndarray, begins: np.ndarray, *, length: int) -> PackedRows:

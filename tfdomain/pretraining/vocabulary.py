@@ -112,8 +112,9 @@ def _relearned(model: MaskedLM, settings: TokenizerSettings, seed: int) -> Maske
 def _with_tokens(
     model: MaskedLM, settings: TokenizerSettings, table: np.ndarray, bias: np.ndarray, seed: int
 ) -> MaskedLM:
-    encoder = extend_encoder(model.encoder, table)
-    changed = MaskedLM(encoder, Tokenizer(settings), max_length=model.max_length, seed=seed)
+    tokenizer = Tokenizer(settings)
+    encoder = extend_encoder(model.encoder, table, pad_token_id=tokenizer.pad_id)
+    changed = MaskedLM(encoder, tokenizer, max_length=model.max_length, seed=seed)
     for old, new in zip(model.head.weights, changed.head.weights, strict=True):
         new.assign(bias if new is changed.head.bias else old)
     changed.has_trained_head = model.has_trained_head

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import tensorflow as tf
 
 from tfdomain.encoders.normalization import Normalizer
+from tfdomain.encoders.text_inputs import encode_text
 from tfdomain.encoders.vocabulary import TokenizerSettings
 from tfdomain.errors import InputError
 
@@ -50,7 +51,7 @@ class WordSplitter:
         Raises:
             InputError: A text is not a string that can be written as UTF-8.
         """
-        encoded = [_encode(text, f"texts[{row}]") for row, text in enumerate(texts)]
+        encoded = [encode_text(text, f"texts[{row}]") for row, text in enumerate(texts)]
         strings, splits = self._split(encoded)
         words = [word.decode() for word in strings]
         return [words[start:end] for start, end in itertools.pairwise(splits)]
@@ -103,7 +104,7 @@ def batch_texts(texts: Iterable[str]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     longest = 0
     for row, text in enumerate(texts):
-        encoded = _encode(text, f"texts[{row}]")
+        encoded = encode_text(text, f"texts[{row}]")
         for part in [encoded] if len(text) <= MAX_CHARACTERS else _cut(text):
             widest = max(longest, len(part))
             if batch and (len(batch) == MAX_ROWS or (len(batch) + 1) * widest > MAX_CELLS):
@@ -123,16 +124,3 @@ def _cut(text: str) -> Iterator[bytes]:
         yield text[start:end].encode()
         start = end
     yield text[start:].encode()
-
-
-def _encode(text: str, where: str) -> bytes:
-    if not isinstance(text, str):
-        raise InputError(f"is {text!r}, which is not a string", where=where, mend="give a string")
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"holds half a surrogate pair at character {error.start}",
-            where=where,
-            mend="read the file again with errors='replace'",
-        ) from None
