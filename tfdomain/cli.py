@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
@@ -65,10 +66,15 @@ def prepare(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: steps.language=true.")
     ] = None,
+    beam: Annotated[
+        str | None,
+        typer.Option(metavar="OPTIONS", help="Work on a Beam runner: '--runner=FlinkRunner --flink_master=...'."),
+    ] = None,
 ):
     """Clean, mask, de-duplicate and split raw files into a described data set."""
     from tfdomain.config.preparation import load_preparation
     from tfdomain.data.paths import find_files
+    from tfdomain.preparation.beam import BeamRunner
     from tfdomain.preparation.card import card_text
     from tfdomain.preparation.run import prepare as run
 
@@ -76,7 +82,8 @@ def prepare(
     options: dict[str, Any] = {name: value for name, value in columns.items() if value is not None}
     shares = [] if split is None else [f"split=[{split}]"]
     preparation = load_preparation(config, options=options, assignments=[*shares, *(assignments or [])])
-    print(card_text(run(find_files(files, relative_to=Path()), to, preparation)))
+    runner = None if beam is None else BeamRunner(shlex.split(beam))
+    print(card_text(run(find_files(files, relative_to=Path()), to, preparation, runner=runner)))
     print(f"card    {to / 'data_card.md'}\nremoved {to / 'removed.csv'}")
 
 

@@ -227,6 +227,16 @@ def test_parquet_columns_of_other_types(tmp_path):
     assert "holds double, not text" in refusal(path, tmp_path, texts=["n"])
 
 
+def test_strings_of_parquet_and_csv_are_one_type(tmp_path):
+    path, other = write(tmp_path / "a.csv", "text,label,who\nx,1,ann\n"), tmp_path / "b.parquet"
+    columns = {"text": ["y", "z"], "label": ["2", "2"]}
+    kinds = [pa.large_string(), pa.dictionary(pa.int8(), pa.large_string()), pa.string_view()]
+    for kind in kinds:
+        pq.write_table(pa.table(columns | {"who": pa.array(["bo", None], pa.string()).cast(kind)}), other)
+        rows = read_rows([path, other], texts=["text"], label="label", extra=["who"], cache_dir=tmp_path / "cache")
+        assert rows.table["who"].to_pylist() == ["ann", "bo", None]
+
+
 def test_the_second_reading_maps_the_cache(tmp_path, monkeypatch):
     path = write(tmp_path / "a.csv", "text,label\nx,1\n")
     first = read(path, tmp_path / "cache")

@@ -7,7 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from tfdomain.cli import app
 from tfdomain.config.preparation import load_preparation
 from tfdomain.errors import InputError
 from tfdomain.preparation import shards
@@ -107,6 +109,16 @@ def test_lines_are_read_by_one_worker_a_file(tmp_path):
     files, preparation = sorted(tmp_path.glob("*.txt")), load_preparation(None)
     prepare(files, tmp_path / "here", preparation)
     prepare_with_beam(files, tmp_path / "there", preparation, OPTIONS)
+    assert_same(tmp_path / "here", tmp_path / "there")
+
+
+def test_the_command_takes_the_options_of_a_runner(tmp_path):
+    pd.DataFrame(raw_rows(60)).to_csv(tmp_path / "a.csv", index=False)
+    told = CliRunner().invoke(
+        app, ["prepare", str(tmp_path / "a.csv"), "--to", str(tmp_path / "there"), "--beam", *OPTIONS]
+    )
+    assert told.exit_code == 0, told.output
+    prepare([tmp_path / "a.csv"], tmp_path / "here", load_preparation(None))
     assert_same(tmp_path / "here", tmp_path / "there")
 
 

@@ -48,6 +48,19 @@ def test_a_file_a_document(tmp_path):
     assert source.table.column("text").to_pylist() == ["one\ntwo\n", "three"]
 
 
+def test_long_documents_come_in_small_batches(tmp_path):
+    files = [write(tmp_path / f"{name}.txt", name * 3_000_000) for name in "abc"]
+    batches = read(tmp_path, files, form="documents").table.column("text").chunks
+    assert [len(batch) for batch in batches] == [2, 1]
+
+
+def test_a_binary_file_is_refused(tmp_path):
+    for content in (b"text\n\0\1", b"text\n\xff\0\n"):
+        (tmp_path / "a.txt").write_bytes(content)
+        with pytest.raises(InputError, match=r"a\.txt: line 2 holds a zero byte; give text files"):
+            read(tmp_path, [tmp_path / "a.txt"])
+
+
 def test_tables_keep_their_other_columns(tmp_path):
     first = write(tmp_path / "a.csv", "id,body,kind,who\n1,hello,x,ann\n2,,y,bob\n")
     second = write(tmp_path / "b.jsonl", '{"body": "你好", "kind": 3, "who": "cy", "n": [1, 2]}\n')

@@ -82,19 +82,20 @@ def as_label_text(values: pa.Array) -> pa.Array:
 
 
 def _column(values: pa.Array, name: str, texts: list[str], label: str | None, path: Path) -> pa.Array:
+    decoded = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
     if name in texts:
-        decoded = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-        if not (pa.types.is_string(decoded.type) or _is_other_string(decoded.type)):
+        if not _is_string(decoded.type):
             raise InputError(
                 f"column {name!r} holds {values.type}, not text", where=str(path), mend="name a text column"
             )
         return decoded.cast(pa.string())
     if name != label:
-        return values
+        # Strings are of one type whoever wrote the file, as those of a CSV are.
+        return decoded.cast(pa.string()) if _is_string(decoded.type) else values
     if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
         raise InputError(f"column {name!r} holds {values.type}, no labels", where=str(path), mend="name a label column")
     return as_label_text(values)
 
 
-def _is_other_string(kind: pa.DataType) -> bool:
-    return pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+def _is_string(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)

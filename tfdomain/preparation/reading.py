@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from tfdomain.config.preparation import Preparation
-from tfdomain.data.conll import choose_joiner, join_words, read_conll
-from tfdomain.data.faults import BROKEN_UTF8, Faults
+from tfdomain.data.documents import document_form, read_documents
+from tfdomain.data.faults import Faults
 from tfdomain.data.progress import bar
-from tfdomain.data.rest import as_json
 from tfdomain.data.rows import read_rows
-from tfdomain.data.sources import Advance, read_blocks
+from tfdomain.data.sources import Advance
 from tfdomain.errors import InputError
 from tfdomain.files import whole_file
 
@@ -34,10 +32,7 @@ SCHEMA = pa.schema(
 )
 """A row: its text, what decides where it goes, its other columns as JSON, and where it stands."""
 
-LINE_ENDINGS, SENTENCE_ENDINGS = (".txt", ".text"), (".conll", ".conllu", ".iob", ".bio")
-BATCH_ROWS = 20_000
-# Choosing what stands between words takes a look at this many sentences.
-NUM_SAMPLED = 1000
+BATCH_ROWS, BATCH_CHARACTERS = 20_000, 4 << 20
 
 
 class Source(NamedTuple):
@@ -70,14 +65,15 @@ def read_source(files: Sequence[Path], preparation: Preparation, folder: Path, *
     if form == "table":
         return _read_tables(files, preparation, folder)
     target, faults = folder / "source.arrow", Faults()
-    readers = {"lines": _lines, "documents": _documents, "conll": _sentences}
-    with bar("reading", total=sum(file.stat().st_size for file in files), in_bytes=True) as advance:
-        rows = readers[form](files, faults, advance)
-        with whole_file(target, "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-            num_rows = 0
-            while batch := list(islice(rows, BATCH_ROWS)):
-                writer.write_batch(pa.RecordBatch.from_pylist(batch, SCHEMA))
-                num_rows += len(batch)
+    num_rows, total = 0, sum(file.stat().st_size for file in files)
+    with (
+        bar("reading", total=total, in_bytes=True) as advance,
+        whole_file(target, "wb") as sink,
+        pa.ipc.new_file(sink, SCHEMA) as writer,
+    ):
+        for batch in _documents(files, form, faults, advance):
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, SCHEMA))
+            num_rows += len(batch)
     if require_rows and not num_rows:
         raise faults.error(list(files), None) if faults.count else _no_rows(files)
     with pa.memory_map(str(target)) as mapped:
@@ -98,10 +94,7 @@ def source_form(files: Sequence[Path], asked: str) -> str:
         return asked
     forms: dict[str, Path] = {}
     for file in files:
-        suffix = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
-        suffix = suffix.lower()
-        form = "lines" if suffix in LINE_ENDINGS else "conll" if suffix in SENTENCE_ENDINGS else "table"
-        forms.setdefault(form, file)
+        forms.setdefault(document_form(file), file)
     if len(forms) > 1:
         problem = f"{' and '.join(file.name for file in forms.values())} are of different forms"
         raise InputError(problem, mend=f"prepare them apart, or set form to one of {', '.join(forms)}")
@@ -135,53 +128,23 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column if pa.types.is_string(column.type) else column.cast(pa.string())
 
 
-def _lines(files: Sequence[Path], faults: Faults, advance: Advance) -> Iterator[dict[str, Any]]:
-    """Every line with a character in it."""
+def _documents(files: Sequence[Path], form: str, faults: Faults, advance: Advance) -> Iterator[list[dict[str, Any]]]:
+    """The documents with a character in them, in batches that fit in memory whatever their lengths."""
+    batch: list[dict[str, Any]] = []
+    size = 0
     for index, file in enumerate(files):
-        number, ahead = 1, []
-        for block in read_blocks(file, file.suffix == ".gz", advance=advance):
-            # A document may be longer than many blocks: what has no end yet is joined once.
-            *ended, last = block.split(b"\n")
-            if not ended:
-                ahead.append(last)
-                continue
-            ended[0], ahead = b"".join([*ahead, ended[0]]), [last]
-            for line in ended:
-                yield from _document(line, index, number, file, faults)
-                number += 1
-        yield from _document(b"".join(ahead), index, number, file, faults)
-
-
-def _documents(files: Sequence[Path], faults: Faults, advance: Advance) -> Iterator[dict[str, Any]]:
-    """Each file whole."""
-    for index, file in enumerate(files):
-        blocks = read_blocks(file, file.suffix == ".gz", advance=advance)
-        yield from _document(b"".join(blocks), index, 1, file, faults)
-
-
-def _document(content: bytes, index: int, line: int, file: Path, faults: Faults) -> Iterator[dict[str, Any]]:
-    if b"\0" in content:
-        raise InputError(f"line {line} holds a zero byte", where=str(file), mend="give text files, not binary ones")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        faults.add(index, BROKEN_UTF8, [line])
-        return
-    if text.strip():
-        yield {"text": text, "rest": "{}", "file": index, "line": line}
-
-
-def _sentences(files: Sequence[Path], faults: Faults, advance: Advance) -> Iterator[dict[str, Any]]:
-    """The sentences of CoNLL files, with their words and tags beside the text."""
-    for index, file in enumerate(files):
-        report = partial(faults.add, index)
-        sentences = read_conll(file, zipped=file.suffix == ".gz", report=report, advance=advance)
-        first = list(islice(sentences, NUM_SAMPLED))
-        joiner = choose_joiner([sentence.words for sentence in first])
-        for sentence in (*first, *sentences):
-            text, _ = join_words(sentence.words, joiner)
-            rest = as_json({"words": sentence.words, "tags": sentence.tags})
-            yield {"text": text, "rest": rest, "file": index, "line": sentence.line}
+        for document in read_documents(file, form, report=partial(faults.add, index), advance=advance):
+            if "\0" in document.text:
+                mend = "give text files, not binary ones"
+                raise InputError(f"line {document.line} holds a zero byte", where=str(file), mend=mend)
+            if document.text.strip():
+                batch.append(document._asdict() | {"file": index})
+                size += len(document.text)
+            if len(batch) == BATCH_ROWS or size >= BATCH_CHARACTERS:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _no_rows(files: Sequence[Path]) -> InputError:

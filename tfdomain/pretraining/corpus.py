@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,17 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfdomain.data.conll import choose_joiner, join_words, read_conll
 from tfdomain.data.delimited import read_delimited
+from tfdomain.data.documents import read_documents
 from tfdomain.data.faults import BROKEN_UTF8, Report
 from tfdomain.data.json_lines import read_json_lines
 from tfdomain.data.parquet import read_parquet
 from tfdomain.data.paths import find_files
 from tfdomain.data.progress import bar
-from tfdomain.data.sources import BLOCK_BYTES, Advance, explained_reading, file_format, read_blocks
+from tfdomain.data.sources import BLOCK_BYTES, Advance, explained_reading, file_format
 from tfdomain.errors import InputError
 from tfdomain.files import read_json, whole_file
-from tfdomain.preparation.reading import NUM_SAMPLED, source_form
+from tfdomain.preparation.reading import source_form
 
 __all__ = ["Corpus", "read_corpus"]
 
@@ -185,11 +184,10 @@ def _blocks(source: _Source, report: Report, advance: Advance) -> Iterator[pa.Ar
     if source.form == "table":
         yield from _cells(source, report, advance)
         return
-    readers = {"lines": _lines, "documents": _whole, "conll": _sentences}
     batch, size = [], 0
-    for text in readers[source.form](source.file, report, advance):
-        batch.append(text)
-        size += len(text)
+    for document in read_documents(source.file, source.form, report=report, advance=advance, may_be_empty=True):
+        batch.append(document.text)
+        size += len(document.text)
         if size >= BATCH_CHARACTERS:
             yield pa.array(batch, pa.large_string())
             batch, size = [], 0
@@ -209,40 +207,3 @@ def _cells(source: _Source, report: Report, advance: Advance) -> Iterator[pa.Arr
         blocks = read(zipped=zipped, report=report, advance=advance, block_bytes=TABLE_BLOCK_BYTES)
     for block in blocks:
         yield block.columns[column].cast(pa.large_string())
-
-
-def _lines(file: Path, report: Report, advance: Advance) -> Iterator[str]:
-    number, ahead = 1, []
-    for block in read_blocks(file, file.suffix.lower() == ".gz", advance=advance, may_be_empty=True):
-        # A document may be longer than many blocks: what has no end yet is joined once.
-        *ended, last = block.split(b"\n")
-        if not ended:
-            ahead.append(last)
-            continue
-        ended[0], ahead = b"".join([*ahead, ended[0]]), [last]
-        for line in ended:
-            yield from _decoded(line.removesuffix(b"\r"), number, report)
-            number += 1
-    if rest := b"".join(ahead):
-        yield from _decoded(rest, number, report)
-
-
-def _whole(file: Path, report: Report, advance: Advance) -> Iterator[str]:
-    blocks = read_blocks(file, file.suffix.lower() == ".gz", advance=advance, may_be_empty=True)
-    yield from _decoded(b"".join(blocks), 1, report)
-
-
-def _decoded(content: bytes, line: int, report: Report) -> Iterator[str]:
-    try:
-        yield content.decode("utf-8")
-    except UnicodeDecodeError:
-        report(BROKEN_UTF8, [line])
-
-
-def _sentences(file: Path, report: Report, advance: Advance) -> Iterator[str]:
-    zipped = file.suffix.lower() == ".gz"
-    sentences = read_conll(file, zipped=zipped, report=report, may_be_empty=True, advance=advance)
-    first = list(islice(sentences, NUM_SAMPLED))
-    joiner = choose_joiner([sentence.words for sentence in first])
-    for sentence in (*first, *sentences):
-        yield join_words(sentence.words, joiner)[0]
