@@ -1,8 +1,6 @@
 import itertools
 import json
-import sys
 import time
-import types
 from collections import Counter
 from pathlib import Path
 
@@ -12,8 +10,7 @@ from hypothesis import strategies as st
 
 from tfdomain.config.preparation import PERSONAL_DATA
 from tfdomain.errors import InputError
-from tfdomain.preparation.personal_data import KINDS, Found, PersonalDataMasker
-from tfdomain.preparation.personal_names import load_name_finder
+from tfdomain.preparation.personal_data import KINDS, PersonalDataMasker
 
 FOLDER = Path(__file__).parent / "personal_data"
 MASKER = PersonalDataMasker(KINDS, regions=["US", "GB", "CN"])
@@ -235,100 +232,3 @@ def test_arguments_that_are_wrong(arguments, message):
     with pytest.raises(InputError) as caught:
         PersonalDataMasker(**arguments)
     assert message in str(caught.value) and "\n" not in str(caught.value)
-
-
-# Names
-
-
-def find_ann(text: str) -> list[tuple[int, int]]:
-    """Stands in for presidio."""
-    return [(place, place + 3) for place in range(len(text)) if text[place : place + 3].lower() == "ann"]
-
-
-def test_names_are_masked_behind_the_rest():
-    masker = PersonalDataMasker(["EMAIL"], regions=["US"], names=True, name_finder=find_ann)
-    masked, counts = masker.mask("Ann (ann@example.com) and ANN and <NAME_4>")
-    assert (masked, counts) == ("<NAME_5> (<EMAIL>) and <NAME_5> and <NAME_4>", {"NAME": 2, "EMAIL": 1})
-    assert masker.mask(masked) == (masked, {})
-    assert masker.find("Ann") == [Found("NAME", 0, 3)]
-
-
-def test_names_alone():
-    def find_ann_loosely(text):
-        return [span for start, end in find_ann(text) for span in ((start, end + 1), (start + 1, end), (start, 99))]
-
-    masker = PersonalDataMasker([], regions=["US"], names=True, name_finder=find_ann_loosely)
-    assert masker.mask("Ann a@example.com")[0] == "<NAME> a@example.com"
-
-
-def test_a_finder_is_not_asked_unless_names_are():
-    assert PersonalDataMasker(["EMAIL"], regions=[], name_finder=find_ann).mask("Ann") == ("Ann", {})
-
-
-def test_presidio_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "presidio_analyzer", None)
-    with pytest.raises(
-        InputError, match=r"^names: masking names needs presidio-analyzer; pip install 'tfdomain\[names\]'$"
-    ):
-        PersonalDataMasker(["EMAIL"], regions=["US"], names=True)
-
-
-@pytest.fixture
-def presidio(monkeypatch, tmp_path):
-    """Stands in for presidio and spaCy; `en_core_web_sm` is installed, the folder `model` is there."""
-    asked = []
-
-    class AnalyzerEngine:
-        def __init__(self, *, nlp_engine, supported_languages):
-            self.models, self.languages = nlp_engine, supported_languages
-
-        def analyze(self, text, *, language, entities):
-            assert language in self.languages and entities == ["PERSON"]
-            asked.append(language)
-            return [types.SimpleNamespace(start=start, end=end) for start, end in find_ann(text)]
-
-    class NlpEngineProvider:
-        def __init__(self, *, nlp_configuration):
-            self.models = {each["lang_code"]: each["model_name"] for each in nlp_configuration["models"]}
-
-        def create_engine(self):
-            return self.models
-
-    spacy = types.SimpleNamespace(
-        util=types.SimpleNamespace(is_package=lambda name: name == "en_core_web_sm", ensure_path=Path)
-    )
-    engine = types.ModuleType("presidio_analyzer.nlp_engine")
-    engine.NlpEngineProvider = NlpEngineProvider
-    package = types.ModuleType("presidio_analyzer")
-    package.AnalyzerEngine, package.nlp_engine = AnalyzerEngine, engine
-    monkeypatch.setitem(sys.modules, "presidio_analyzer", package)
-    monkeypatch.setitem(sys.modules, "presidio_analyzer.nlp_engine", engine)
-    monkeypatch.setitem(sys.modules, "spacy", spacy)
-    (tmp_path / "model").mkdir()
-    return asked, str(tmp_path / "model")
-
-
-def test_a_model_is_missing(presidio):
-    with pytest.raises(InputError) as caught:
-        PersonalDataMasker(["EMAIL"], regions=["US"], names=True)
-    line = (
-        "names: the spaCy model zh_core_web_sm of language zh is not installed; python -m spacy download zh_core_web_sm"
-    )
-    assert str(caught.value) == line
-
-
-def test_a_language_without_a_model():
-    with pytest.raises(InputError, match=r"^languages: no model of names for 'xx'; choose from en, zh$"):
-        load_name_finder(["xx"])
-
-
-def test_a_text_is_read_in_its_language(presidio):
-    asked, folder = presidio
-    find = load_name_finder(["en", "zh"], models={"zh": folder})
-    assert find("Ann lives in 北京") == [(0, 3)]
-    assert find("客户Ann说话很快") == [(2, 5)]
-    assert asked == ["en", "zh"]
-    assert PersonalDataMasker([], regions=[], names=True, languages=["en"]).mask("Ann 北京") == (
-        "<NAME> 北京",
-        {"NAME": 1},
-    )

@@ -55,9 +55,11 @@ class Preparation(Section):
         split: The shares of training, validation and test.
         folds: Into how many folds the training rows are numbered (column `fold`); None: none.
         seed: Decides which rows go where.
-        languages: ISO 639-1 codes of what the step `language` keeps.
+        languages: ISO 639-1 codes of what the step `language` keeps, and of what the step `names` reads.
         personal_data: The kinds that are masked.
         regions: ISO 3166 codes of the countries whose national phone numbers are known by their form.
+        name_models: spaCy models that find names, by language, in the place of `en_core_web_sm` and `zh_core_web_sm`:
+            installed packages, or folders.
         similarity: The Jaccard similarity of character 5-grams from which texts are near-duplicates; 0.7 or more.
         quality_predictions: A file that `tfdomain predict` wrote, by which `label_quality` judges instead of a
             baseline: of a model that did not train on the rows. Looked for beside the file that names it, then in the
@@ -77,6 +79,7 @@ class Preparation(Section):
     languages: list[str] = Field(["en", "zh"], min_length=1)
     personal_data: list[PersonalData] = Field(list(PERSONAL_DATA), min_length=1)
     regions: list[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = Field(["US", "GB", "CN"])
+    name_models: dict[str, str] = Field({})
     similarity: Annotated[float, Field(lt=1)] = 0.8
     quality_predictions: str | None = None
     min_class_rows: Annotated[int, Field(ge=1)] = 10
@@ -108,6 +111,8 @@ class Preparation(Section):
             raise ValueError("group and time are both named, and rows of a group have many moments: choose one")
         if self.steps.label_quality and self.label is None:
             raise ValueError("steps.label_quality is on, and no label is named: name its column in label")
+        if self.name_models and not self.steps.names:
+            raise ValueError("name_models is given, and nothing reads it: turn steps.names on")
         if self.quality_predictions is not None and not self.steps.label_quality:
             raise ValueError("quality_predictions is given, and nothing reads it: turn steps.label_quality on")
         return self

@@ -14,7 +14,7 @@ from tfdomain.errors import InputError
 from tfdomain.preparation.personal_addresses import find_emails, find_ips
 from tfdomain.preparation.personal_birth_dates import date_key, find_birth_dates
 from tfdomain.preparation.personal_links import find_links
-from tfdomain.preparation.personal_names import NameFinder, load_name_finder
+from tfdomain.preparation.personal_names import NameFinder
 from tfdomain.preparation.personal_numbers import find_cards, find_ibans, find_resident_ids
 from tfdomain.preparation.personal_phones import PhoneFinder
 from tfdomain.preparation.personal_text import HIDDEN, blank, fold
@@ -56,12 +56,11 @@ class PersonalDataMasker:
         kinds: What is masked, of `KINDS`. The others stay whole: no digits inside a mail address are taken for a
             telephone number because mail addresses stay.
         regions: ISO 3166 codes of the countries whose telephone numbers are known without their country code.
-        names: Whether people's names are masked too; needs the extra `names`.
-        languages: ISO 639-1 codes of the languages that names are looked for in.
-        name_finder: Finds names in the place of presidio.
+        name_finder: Finds people's names, which are then masked too: what `personal_names.load_name_finder` gives, or
+            a function of one's own; None: names stay.
 
     Raises:
-        InputError: A kind, region or language is unknown, or what finds names is not installed.
+        InputError: A kind or region is unknown.
 
     Example:
         >>> masker = PersonalDataMasker(["EMAIL", "PHONE"], regions=["US"])
@@ -74,17 +73,13 @@ class PersonalDataMasker:
         kinds: Sequence[str] = KINDS,
         *,
         regions: Sequence[str] = ("US", "GB", "CN"),
-        names: bool = False,
-        languages: Sequence[str] = ("en", "zh"),
         name_finder: NameFinder | None = None,
     ):
         _check_known(kinds, KINDS, where="kinds", what="kind of personal data")
         _check_known(regions, sorted(phonenumbers.SUPPORTED_REGIONS), where="regions", what="region of phonenumbers")
         self.kinds = frozenset(kinds)
         self._phones = PhoneFinder(regions)
-        self._name_finder = None
-        if names:
-            self._name_finder = load_name_finder(languages) if name_finder is None else name_finder
+        self._name_finder = name_finder
 
     def mask(self, text: str) -> tuple[str, Mapping[str, int]]:
         """The text with a placeholder for each finding, and how often each kind was found.

@@ -37,7 +37,9 @@ def load_name_finder(languages: Sequence[str], *, models: dict[str, str] | None 
     unknown = [language for language in languages if language not in models]
     if unknown or not languages:
         problem = f"no model of names for {', '.join(map(repr, unknown))}" if unknown else "no language is given"
-        raise InputError(problem, where="languages", mend=f"choose from {', '.join(models)}")
+        raise InputError(
+            problem, where="languages", mend=f"choose from {', '.join(models)}, or name one in name_models"
+        )
     chosen = {language: models[language] for language in languages}
     analyzer = _load_analyzer(chosen)
 

@@ -250,11 +250,11 @@ def take_text_steps(texts: Sequence[str], preparation: Preparation) -> tuple[lis
     if steps.personal_data or steps.names:
         # The forms of telephone numbers take a while to load.
         from tfdomain.preparation.personal_data import PersonalDataMasker
+        from tfdomain.preparation.personal_names import load_name_finder
 
         kinds = preparation.personal_data if steps.personal_data else []
-        masker = PersonalDataMasker(
-            kinds, regions=preparation.regions, names=steps.names, languages=preparation.languages
-        )
+        finder = load_name_finder(preparation.languages, models=preparation.name_models) if steps.names else None
+        masker = PersonalDataMasker(kinds, regions=preparation.regions, name_finder=finder)
         masked = []
         for text in after:
             text, kinds_found = masker.mask(text)

@@ -1,0 +1,121 @@
+"""Names of people, found by presidio with spaCy models that these tests make."""
+
+import random
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from tfdomain.config.preparation import load_preparation
+from tfdomain.errors import InputError
+from tfdomain.preparation.personal_data import Found, PersonalDataMasker
+from tfdomain.preparation.personal_names import load_name_finder
+from tfdomain.preparation.run import prepare
+
+FIRST = ["Ann", "Robert", "Maria", "John", "Susan", "Peter", "Linda", "James", "Karen", "David"]
+LAST = ["Miller", "Smith", "Garcia", "Johnson", "Brown", "Davis", "Wilson", "Moore", "Taylor", "Clark"]
+FRAMES = [
+    "My name is {}.",
+    "{} called about the loan.",
+    "Please ask {} to call back.",
+    "The account of {} was closed.",
+    "I spoke to {} yesterday about my card.",
+    "Regards, {}",
+]
+NAMELESS = ["The card was declined twice.", "I want to close my account.", "The branch is shut on Monday."]
+
+
+def find_ann(text: str) -> list[tuple[int, int]]:
+    return [(place, place + 3) for place in range(len(text)) if text[place : place + 3].lower() == "ann"]
+
+
+def test_names_are_masked_behind_the_rest():
+    masker = PersonalDataMasker(["EMAIL"], regions=["US"], name_finder=find_ann)
+    masked, counts = masker.mask("Ann (ann@example.com) and ANN and <NAME_4>")
+    assert (masked, counts) == ("<NAME_5> (<EMAIL>) and <NAME_5> and <NAME_4>", {"NAME": 2, "EMAIL": 1})
+    assert masker.mask(masked) == (masked, {})
+    assert masker.find("Ann") == [Found("NAME", 0, 3)]
+
+
+def test_findings_that_overlap_are_one():
+    def find_ann_loosely(text):
+        return [span for start, end in find_ann(text) for span in ((start, end + 1), (start + 1, end), (start, 99))]
+
+    masker = PersonalDataMasker([], regions=["US"], name_finder=find_ann_loosely)
+    assert masker.mask("Ann a@example.com")[0] == "<NAME> a@example.com"
+
+
+def test_presidio_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "presidio_analyzer", None)
+    with pytest.raises(
+        InputError, match=r"^names: masking names needs presidio-analyzer; pip install 'tfdomain\[names\]'$"
+    ):
+        load_name_finder(["en"])
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """An English model that was trained on a few sentences, and a Chinese one that knows one name."""
+    spacy = pytest.importorskip("spacy")
+    from spacy.training import Example
+
+    folder, chance = tmp_path_factory.mktemp("spacy"), random.Random(0)
+    spacy.util.fix_random_seed(0)
+    english = spacy.blank("en")
+    english.add_pipe("ner").add_label("PERSON")
+    examples = [Example.from_dict(english.make_doc(text), {"entities": []}) for text in NAMELESS * 5]
+    for _ in range(120):
+        name = f"{chance.choice(FIRST)} {chance.choice(LAST)}"
+        text = chance.choice(FRAMES).format(name)
+        span = (text.index(name), text.index(name) + len(name), "PERSON")
+        examples.append(Example.from_dict(english.make_doc(text), {"entities": [span]}))
+    optimizer = english.initialize(lambda: examples)
+    for _ in range(8):
+        chance.shuffle(examples)
+        for start in range(0, len(examples), 16):
+            english.update(examples[start : start + 16], sgd=optimizer)
+    english.to_disk(folder / "en")
+
+    chinese = spacy.blank("zh")
+    chinese.add_pipe("entity_ruler").add_patterns([{"label": "PERSON", "pattern": "王小明"}])
+    chinese.to_disk(folder / "zh")
+    return {"en": str(folder / "en"), "zh": str(folder / "zh")}
+
+
+def test_a_text_is_read_in_its_language(models):
+    find = load_name_finder(["en", "zh"], models=models)
+    assert find("Hello, I spoke to Susan Clark yesterday.") == [(18, 29)]
+    assert find("The card was declined.") == []
+    assert find("客户王小明说话很快") == [(2, 5)]
+    # Most of it is English, and that model does not know him.
+    assert (13, 16) not in find("I phoned Mr. 王小明 in Beijing about it")
+
+
+def test_prepared_rows_have_placeholders(models, tmp_path):
+    rows = ["Please ask Maria Brown to call 212-555-0147.", "客户王小明说银行卡丢了", "The card was declined twice."]
+    (tmp_path / "a.txt").write_text("\n".join(rows), encoding="utf-8")
+    assignments = ["steps.names=true", "split=[1, 0, 0]", f"name_models={models}"]
+    card = prepare([tmp_path / "a.txt"], tmp_path / "out", load_preparation(None, assignments=assignments))
+    texts = pq.read_table(tmp_path / "out" / "train.parquet").column("text").to_pylist()
+    assert texts == ["Please ask <NAME> to call <PHONE>.", "客户<NAME>说银行卡丢了", rows[2]]
+    assert "NAME" in str(card)
+
+
+def test_a_model_is_missing():
+    pytest.importorskip("presidio_analyzer")
+    with pytest.raises(InputError) as caught:
+        load_name_finder(["en"], models={"en": "en_unknown"})
+    line = "names: the spaCy model en_unknown of language en is not installed; python -m spacy download en_unknown"
+    assert str(caught.value) == line
+
+
+def test_a_language_without_a_model():
+    with pytest.raises(
+        InputError, match=r"^languages: no model of names for 'xx'; choose from en, zh, or name one in name_models$"
+    ):
+        load_name_finder(["xx"])
+
+
+def test_models_of_names_that_nobody_looks_for_are_refused():
+    with pytest.raises(InputError, match=r"name_models is given, and nothing reads it: turn steps\.names on"):
+        load_preparation(None, assignments=["name_models={en: somewhere}"])
