@@ -88,4 +88,4 @@ def _shown_output(walk: str, command: list[str]) -> list[str]:
 
 def _without_numbers(text: str) -> str:
     # Figures differ with the CPU; the words and the order of the lines do not.
-    return re.sub(r"\s+", " ", re.sub(r"[\d.]+%?", "#", text))
+    return re.sub(r"\s+", " ", re.sub(r"[\d.,]+%?", "#", text))

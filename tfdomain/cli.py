@@ -104,11 +104,13 @@ def train(
     import_tensorflow()
     from tfdomain.evaluation.report import print_report
     from tfdomain.training.run import train as run
+    from tfdomain.training.throughput import speed_text
 
     metrics = run(experiment, folder, folder=file.parent, resume=resume)
-    for name, measured in metrics.items():
-        if measured is not None:
-            print_report(measured, title=name.capitalize())
+    for name in ("validation", "test", "features"):
+        if metrics.get(name) is not None:
+            print_report(metrics[name], title=name.capitalize())
+    print(f"speed   {speed_text(metrics['training'])}")
     print(f"model   {folder / 'model'}\nmetrics {folder / 'metrics.json'}\nboard   tensorboard --logdir {folder}")
 
 

@@ -225,7 +225,7 @@ def test_the_table_alone(experiment_file, tmp_path):
 def test_the_text_alone(experiment_file, tmp_path):
     overrides = ["data.features=[]", "training.epochs=1"]
     metrics, model = run(experiment_file, tmp_path / "run", *overrides)
-    assert set(metrics) == {"validation", "test"} and model.features == ()
+    assert set(metrics) == {"validation", "test", "training"} and model.features == ()
     assert set(model.column_specs()) == {"text"}
     assert "features" not in model.settings()
     with pytest.raises(InputError, match="an empty text in 'desc'"):

@@ -49,9 +49,14 @@ def finished(experiment_file, tmp_path_factory):
 
 def test_run_folder(finished, labelled_texts):
     metrics = json.loads((finished / "metrics.json").read_text())
-    assert set(metrics) == {"validation", "test"}
+    assert set(metrics) == {"validation", "test", "training"}
     assert metrics["validation"]["num_examples"] == 36
     assert metrics["test"]["num_examples"] == 20
+    training = metrics["training"]
+    # Three of the four epochs count, each without its first update.
+    assert 0 < training["seconds"] * training["examples_per_second"] == pytest.approx(3 * (144 - 8))
+    assert training["tokens_per_second"] > training["examples_per_second"] and 0 <= training["padding_share"] < 1
+    assert 2**28 < training["peak_memory_bytes"] < 2**36
     progress = json.loads((finished / "progress.json").read_text())
     assert progress == {"step": 72, "epoch": 4, "examples_seen": 576, "replicas": 1, "resumed_from_step": None}
     environment = json.loads((finished / "environment.json").read_text())

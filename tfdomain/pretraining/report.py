@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tfdomain.training.throughput import speed_text
+
 __all__ = ["report_lines"]
 
 FIGURES = {
@@ -29,8 +31,7 @@ def report_lines(metrics: Mapping[str, Any]) -> list[str]:
     lines += _terms(metrics["vocabulary"])
     if "neighbours" in after:
         lines += ["", *_neighbours(before["neighbours"], after["neighbours"])]
-    speed = metrics["training"]["tokens_per_second"]
-    return lines + (["", f"{speed:,.0f} tokens/s"] if speed else [])
+    return [*lines, "", speed_text(metrics["training"])]
 
 
 def _table(names: Mapping[str, str], before: Mapping[str, float], after: Mapping[str, float]) -> Iterator[str]:

@@ -31,7 +31,6 @@ from tfdomain.training.environment import describe_environment
 from tfdomain.training.logs import log_start
 from tfdomain.training.resumable import fit_resumably
 from tfdomain.training.run_folder import RunFolder, claim
-from tfdomain.training.throughput import Throughput
 
 __all__ = ["pretrain"]
 
@@ -80,9 +79,9 @@ def _pretrain(pretraining: Pretraining, run: RunFolder, folder: Path, verbose: s
         source = _batches(pretraining, model, store, material)
         model.prepare_training(options, source.num_batches)
     held_out = HeldOut(model, _batches(pretraining, model, store, material, held_out=True))
-    board, throughput = TensorBoardLogger(run.tensorboard), Throughput()
+    board = TensorBoardLogger(run.tensorboard)
     log_start(board, pretraining)
-    fit_resumably(
+    figures = fit_resumably(
         model,
         source,
         run,
@@ -91,7 +90,6 @@ def _pretrain(pretraining: Pretraining, run: RunFolder, folder: Path, verbose: s
         best="loss" if options.patience is not None else None,
         patience=options.patience,
         checkpoint_seconds=options.checkpoint_seconds,
-        callbacks=[throughput],
         verbose=verbose,
     )
     last_step = model.step
@@ -99,7 +97,7 @@ def _pretrain(pretraining: Pretraining, run: RunFolder, folder: Path, verbose: s
         model = load_model(run.best, pretraining)
         held_out = HeldOut(model, held_out.source)
     after = _measure(model, held_out, material, pretraining)
-    metrics = {"corpus": material.notes, **started, "after": after, "training": throughput.figures()}
+    metrics = {"corpus": material.notes, **started, "after": after, "training": figures}
     model.save(run.model)
     report = "\n".join(report_lines(metrics))
     with whole_file(run.report) as file:

@@ -1,8 +1,6 @@
 """The part of a run that a kill may interrupt: its updates, from the state that the last process left."""
 
-from collections.abc import Sequence
-
-import keras
+from typing import Any
 
 from tfdomain.models.encoder_model import EncoderModel
 from tfdomain.optimization.loop import EpochSource
@@ -11,6 +9,7 @@ from tfdomain.training.callbacks import BestModel, Measured, ProgressFile, State
 from tfdomain.training.logs import TrainGraph
 from tfdomain.training.run_folder import RunFolder
 from tfdomain.training.state import read_state
+from tfdomain.training.throughput import Throughput
 
 __all__ = ["fit_resumably"]
 
@@ -25,9 +24,8 @@ def fit_resumably(
     best: str | None,
     patience: int | None,
     checkpoint_seconds: float,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
-) -> None:
+) -> dict[str, Any]:
     """Trains a prepared model from the run's last state on; from the beginning where there is none.
 
     Args:
@@ -39,8 +37,10 @@ def fit_resumably(
         best: The figure of `validation` by which the best epoch's model is kept; None keeps none.
         patience: Epochs without a better `best` after which the training stops; None never stops it.
         checkpoint_seconds: Seconds between two states.
-        callbacks: Further ones.
         verbose: 0 shows no progress.
+
+    Returns:
+        How fast it was, as `Throughput.figures` tells.
 
     Raises:
         InputError: The state is damaged.
@@ -49,6 +49,7 @@ def fit_resumably(
     keep_best = None
     if best is not None and validation is not None:
         keep_best = BestModel(run.best, best, validation, patience)
+    throughput = Throughput()
     keeper = StateKeeper(run.state, seconds=checkpoint_seconds, best=keep_best)
     state, resumed_from = None, None
     if run.state.is_file():
@@ -58,9 +59,10 @@ def fit_resumably(
             keep_best.restore(stored)
         if stored["stopped"]:
             model.loop_state = state
-            return
+            return throughput.figures()
         print(f"resumed from step {resumed_from}", flush=True)
     progress = ProgressFile(run.progress, resumed_from)
     # The keeper comes last: what it stores of the others is of the same moment.
-    every = [board, TrainGraph(board), *callbacks, progress, *([keep_best] if keep_best else []), keeper]
+    every = [board, TrainGraph(board), throughput, progress, *([keep_best] if keep_best else []), keeper]
     model.fit_batches(source, state=state, validate=validation, callbacks=every, verbose=verbose)
+    return throughput.figures()

@@ -26,6 +26,7 @@ from tfdomain.training.logs import log_results, log_start
 from tfdomain.training.resumable import fit_resumably
 from tfdomain.training.run_folder import RunFolder, claim
 from tfdomain.training.task_data import read_task_data
+from tfdomain.training.throughput import speed_text
 
 __all__ = ["train"]
 
@@ -44,7 +45,8 @@ def train(
 
     Returns:
         What `metrics.json` holds: `validation` and `test`, each the task's metrics (of several tasks those of each,
-        by task), or None; with features also how much each tells by itself, as `features`.
+        by task), or None; with features also how much each tells by itself, as `features`; and `training`, how fast
+        it was.
 
     Raises:
         InputError: The experiment, its data or its checkpoint is wrong, or `run_dir` is taken.
@@ -80,7 +82,7 @@ def train(
     board = TensorBoardLogger(run.tensorboard)
     log_start(board, experiment)
     options = experiment.training
-    fit_resumably(
+    figures = fit_resumably(
         model,
         batches,
         run,
@@ -91,7 +93,7 @@ def train(
         checkpoint_seconds=options.checkpoint_seconds,
         verbose=verbose,
     )
-    metrics = _finish(model, experiment, data, run, board)
+    metrics = _finish(model, experiment, data, run, board, figures)
     # The state has served: it is three times the size of the model.
     run.state.unlink(missing_ok=True)
     return metrics
@@ -115,7 +117,12 @@ def _make_model(experiment: Experiment, data: ExperimentData, folder: Path) -> T
 
 
 def _finish(
-    model: TextModel, experiment: Experiment, data: ExperimentData, run: RunFolder, board: TensorBoardLogger
+    model: TextModel,
+    experiment: Experiment,
+    data: ExperimentData,
+    run: RunFolder,
+    board: TensorBoardLogger,
+    training: dict[str, Any],
 ) -> dict[str, Any]:
     last_step = model.step
     if experiment.training.best is not None and run.best.is_dir():
@@ -131,7 +138,10 @@ def _finish(
         "data_fingerprint": data.fingerprint,
     }
     model.save(run.model, **notes)
-    metrics = _measure(model, data, run, board, last_step)
+    metrics, report = _measure(model, data, board, last_step)
+    with whole_file(run.report) as file:
+        file.write(f"{report}\nTraining\n  {speed_text(training)}\n")
+    metrics["training"] = training
     board.close()
     write_json(run.metrics, metrics)
     return metrics
@@ -155,9 +165,7 @@ def _describe(run: RunFolder, experiment: Experiment, data: ExperimentData, fold
         write_json(run.environment, environment | {"data_fingerprint": data.fingerprint})
 
 
-def _measure(
-    model: TextModel, data: ExperimentData, run: RunFolder, board: TensorBoardLogger, step: int
-) -> dict[str, Any]:
+def _measure(model: TextModel, data: ExperimentData, board: TensorBoardLogger, step: int) -> tuple[dict[str, Any], str]:
     metrics: dict[str, Any] = {}
     reports = []
     for name, part in {"validation": data.validation, "test": data.test}.items():
@@ -167,9 +175,7 @@ def _measure(
     if getattr(model, "features", ()):
         metrics["features"] = rank_features(model, data.train)
         reports.append(report_text(metrics["features"], title="Features"))
-    with whole_file(run.report) as file:
-        file.write("\n".join(reports))
-    return metrics
+    return metrics, "\n".join(reports)
 
 
 def _measure_part(model: TextModel, name: str, part: Part, board: TensorBoardLogger, step: int) -> dict[str, Any]:

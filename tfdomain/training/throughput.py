@@ -3,27 +3,33 @@
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-__all__ = ["Throughput"]
+__all__ = ["Throughput", "speed_text"]
 
 
 class Throughput(keras.callbacks.Callback):
-    """Counts examples and tokens over the seconds of a training's updates; the first, with its tracing, is left out.
+    """Counts examples and tokens over the seconds of a training's updates.
 
-    Validation between two epochs does not count; what this process did not do, does not either.
+    The first epoch of this process is left out, where there is another: functions are traced and threads begin in it.
+    So is what lies between two epochs, such as validation, with an epoch's first update.
     """
 
     def __init__(self):
         super().__init__()
+        self._num_epochs = 0
         self._seconds = self._examples = self._tokens = self._positions = 0.0
         self._from: tuple[float, int] | None = None
 
     def on_epoch_begin(self, epoch, logs=None):
         """An epoch's first update has no moment to count from."""
         self._from = None
+        self._num_epochs += 1
+        if self._num_epochs == 2:
+            self._seconds = self._examples = self._tokens = self._positions = 0.0
 
     def on_train_batch_end(self, batch, logs=None):
         """Adds an update."""
@@ -39,7 +45,12 @@ class Throughput(keras.callbacks.Callback):
         self._from = now, seen
 
     def figures(self) -> dict[str, Any]:
-        """The rates, the share of padding, the seconds that they cover, and the process' peak memory in bytes."""
+        """What `metrics.json` tells of the training.
+
+        Returns:
+            `examples_per_second`, `tokens_per_second` and `padding_share` (of the positions computed), each None where
+            nothing could be measured; `seconds`, which they cover; `peak_memory_bytes`, of the process.
+        """
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seconds = self._seconds
         return {
@@ -49,3 +60,12 @@ class Throughput(keras.callbacks.Callback):
             "seconds": seconds,
             "peak_memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
         }
+
+
+def speed_text(figures: Mapping[str, Any]) -> str:
+    """`Throughput.figures` in a line, as a person reads them."""
+    parts = [f"peak memory {figures['peak_memory_bytes'] / 2**30:.1f} GiB"]
+    if figures["seconds"]:
+        rates = f"{figures['examples_per_second']:,.1f} examples/s, {figures['tokens_per_second']:,.0f} tokens/s"
+        parts = [rates, f"{figures['padding_share']:.1%} padding", *parts]
+    return ", ".join(parts)
