@@ -8,11 +8,12 @@ SOURCES := $(shell find tfdomain -type f -not -name '*.pyc') setup.cfg setup.py 
 export PYTHONSAFEPATH := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo experiment test test-all lint format checkpoint clean
+.PHONY: help install demo experiment docs test test-all lint format checkpoint clean
 
 help:
 	@echo "make demo      fine-tune, export and serve a model on the bundled sample"
 	@echo "make experiment NAME=banking77   run a study of experiments/README.md (TFDOMAIN_DATA_DIR)"
+	@echo "make docs      the API reference, in docs/reference"
 	@echo "make test      the fast tests, against the built wheel"
 	@echo "make test-all  the fast tests, and those on the real checkpoint and data (TFDOMAIN_DATA_DIR)"
 	@echo "make lint      ruff and mypy"
@@ -43,6 +44,9 @@ experiment: checkpoint
 demo: checkpoint
 	@$(BIN)/python experiments/demo.py
 
+docs: install
+	@$(BIN)/python docs/make_reference.py
+
 # Two processes, a file's tests in one of them: most of the time is TensorFlow's start and its tracing.
 test: install
 	$(BIN)/pytest -m "not real and not thorough" -n 2 --dist loadfile
@@ -60,4 +64,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info runs docs/reference .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import tfdomain
 from tfdomain.cli import main
 from tfdomain.config import ClassificationData, ClassifierHead, Experiment, Training
 
@@ -51,6 +52,17 @@ def test_readme_error_is_printed_as_shown(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(shlex.split(command))
     assert capsys.readouterr().err.strip() == line
+
+
+@pytest.mark.thorough
+def test_the_reference_has_every_public_name(tmp_path):
+    _run(str(ROOT / "docs/make_reference.py"), "--to", str(tmp_path), cwd=tmp_path)
+    page = (tmp_path / "tfdomain.html").read_text(encoding="utf-8")
+    for name in set(tfdomain.__all__) - {"__version__"}:
+        section = page.split(f'<section id="{name}">')[1].split("</section>")[0]
+        assert 'class="docstring"' in section, name
+    train = (tmp_path / "tfdomain/training/run.html").read_text(encoding="utf-8")
+    assert "Trains, measures and saves one experiment." in train
 
 
 @pytest.mark.real
