@@ -1,5 +1,6 @@
 """The README's commands and the table of keys say what is so."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -26,7 +27,7 @@ def test_every_key_is_documented_with_its_default(heading, section):
     documented = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", text, re.MULTILINE))
     assert set(documented) == set(section.model_fields)
     for name, field in section.model_fields.items():
-        default = "required" if field.is_required() else f"`{'null' if field.default is None else field.default}`"
+        default = "required" if field.is_required() else f"`{_in_yaml(field.default)}`"
         assert documented[name] == default, name
 
 
@@ -85,6 +86,10 @@ def test_readme_python(tmp_path, minilm):
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     _run("-c", code + '\nassert model.classify(["I paid every month"])[0]["label"] == "repaid"', cwd=tmp_path)
     assert (tmp_path / "runs/in_python_served/1/saved_model.pb").is_file()
+
+
+def _in_yaml(default) -> str:
+    return json.dumps(default) if default is None or isinstance(default, bool) else str(default)
 
 
 def _run(*arguments, cwd):

@@ -117,6 +117,8 @@ class FitOptions(Section):
         epochs: Passes over the training rows.
         batch_size: Examples of one batch, over all replicas together.
         accumulate: Batches of one update, computed one after the other: as if they were one, in the memory of one.
+        recompute: Whether the encoder's layers are computed a second time for the gradient, instead of being kept: more
+            time, less memory, the same gradients.
         learning_rate: Its peak, reached after the warm-up.
         warmup_rate: Share of all steps in which the learning rate rises.
         weight_decay: Decoupled weight decay; biases and norms are spared.
@@ -133,6 +135,7 @@ class FitOptions(Section):
     epochs: Annotated[int, Field(ge=1, strict=True)] = 3
     batch_size: Annotated[int, Field(ge=1, strict=True)] = 32
     accumulate: Annotated[int, Field(ge=1, strict=True)] = 1
+    recompute: bool = False
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
     warmup_rate: Rate = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

@@ -1,5 +1,6 @@
 """The BERT encoder as a plain Keras layer: tokens in, hidden states out."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -68,6 +69,8 @@ class Encoder(keras.layers.Layer):
         ]
         self.pooler = Pooler(**shared, seed=next(seeds), name="pooler") if pooler else None
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.recompute = False
+        """Whether training keeps of a block only what goes into it, and computes the rest again for the gradient."""
         self.build()
 
     @classmethod
@@ -140,7 +143,12 @@ class Encoder(keras.layers.Layer):
         bias = self._attention_bias(inputs, token_ids)
         hidden = self.embeddings(token_ids, segment_ids, inputs.get("position_ids"), seed=seed)
         for block in self.blocks:
-            hidden = block(hidden, bias, seed=seed)
+            if training and self.recompute:
+                # Dropout is a function of the seed: the second time it drops the same.
+                apply = functools.partial(block.__call__, bias=bias, seed=seed)
+                hidden = tf.recompute_grad(apply)(hidden)
+            else:
+                hidden = block(hidden, bias, seed=seed)
         size = self.config.hidden_size
         hidden = tf.reshape(hidden, [tf.shape(token_ids)[0], tf.shape(token_ids)[1], size])
         return tf.ensure_shape(hidden, [*token_ids.shape, size])

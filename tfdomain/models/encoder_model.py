@@ -105,6 +105,7 @@ class EncoderModel(keras.Model):
                 problem = f"{name} is given, which means nothing to {self.task}"
                 raise InputError(problem, where=f"training.{name}", mend="leave it out")
         self.options, self.stop_training = options, False
+        self.encoder.recompute = options.recompute
         if options.frozen_layers > self.encoder.num_layers:
             raise InputError(
                 f"{options.frozen_layers} layers to freeze of an encoder that has {self.encoder.num_layers}",
