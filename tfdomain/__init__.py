@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tfdomain.models.regressor import TextRegressor
     from tfdomain.models.span_extractor import SpanExtractor
     from tfdomain.models.tagger import TokenClassifier
+    from tfdomain.training.run_comparison import compare
 
 __all__ = [
     "Encoder",
@@ -38,6 +39,7 @@ __all__ = [
     "TokenClassifier",
     "Tokenizer",
     "__version__",
+    "compare",
     "learn_features",
     "load",
 ]
@@ -56,6 +58,7 @@ _HOMES = {
     "TfdomainError": "tfdomain.errors",
     "TokenClassifier": "tfdomain.models.tagger",
     "Tokenizer": "tfdomain.encoders.tokenizer",
+    "compare": "tfdomain.training.run_comparison",
     "learn_features": "tfdomain.data.features",
     "load": "tfdomain.models.folder",
 }

@@ -162,6 +162,29 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Folders of runs, two or more.")],
+    metric: Annotated[str | None, typer.Option(help="What they are measured by, such as macro_f1.")] = None,
+    task: TaskOption = None,
+    resamples: Annotated[int, typer.Option(help="How often the test rows are drawn anew.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+):
+    """Test whether runs differ on the test rows that they have in common."""
+    import json
+
+    import_tensorflow()
+    from tfdomain.evaluation.comparison_text import comparison_text
+    from tfdomain.training.run_comparison import compare as run
+
+    comparison = run(runs, metric=metric, task=task, resamples=resamples, seed=seed)
+    if as_json:
+        print(json.dumps(comparison.as_dict(), ensure_ascii=False, indent=2))
+    else:
+        print(comparison_text(comparison), end="")
+
+
+@app.command()
 def predict(
     run: RunArgument,
     source: Annotated[list[str], typer.Option("--input", metavar="FILE", help="Rows to classify.")],

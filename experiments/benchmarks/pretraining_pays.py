@@ -25,10 +25,10 @@ from scipy.stats import ttest_rel
 from tfdomain.config import load_experiment
 from tfdomain.data.registry import load
 from tfdomain.files import whole_file, write_json
+from tfdomain.metrics.significance import SIGNIFICANT, holm
 from tfdomain.training.run import train
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent
-SIGNIFICANT = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,15 +117,6 @@ def table(figures: dict[str, dict[str, list[float]]]) -> str:
         verdict = "not distinguishable" if p >= SIGNIFICANT else "better" if difference > 0 else "worse"
         lines.append(f"| {name} | {cells[0]} | {cells[1]} | {difference:+.4f} | {p:.3f} | {verdict} |")
     return "\n".join(lines)
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """The p-values corrected for their number (Holm 1979)."""
-    corrected, largest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(np.argsort(p_values)):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = largest
-    return corrected
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 MODULES = ["answers", "classification", "confusion", "entities", "multilabel", "ranking", "regression", "retrieval"]
-MODULES += ["selection", "streaming", "thresholds", "weights"]
+MODULES += ["selection", "significance", "streaming", "thresholds", "weights"]
 
 
 @pytest.mark.parametrize("name", MODULES)

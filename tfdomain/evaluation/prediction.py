@@ -22,7 +22,17 @@ from tfdomain.files import whole_file
 from tfdomain.models.base import TextModel
 from tfdomain.models.prediction import predict_chunks
 
-__all__ = ["BATCH_SIZE", "ROWS_AT_ONCE", "SKIP_MEND", "Predicted", "evaluate_file", "predict_file", "temporary_cache"]
+__all__ = [
+    "BATCH_SIZE",
+    "ROWS_AT_ONCE",
+    "SKIP_MEND",
+    "Answered",
+    "Predicted",
+    "answer_labelled",
+    "evaluate_file",
+    "predict_file",
+    "temporary_cache",
+]
 
 BATCH_SIZE = 64
 # Rows are sorted by length within so many, and as many answers are in memory at once.
@@ -34,6 +44,24 @@ class Predicted(NamedTuple):
     """How many rows `predict_file` wrote, and how many it left out for their faults."""
 
     num_rows: int
+    num_skipped: int
+
+
+class Answered(NamedTuple):
+    """Labelled rows beside a model's predictions.
+
+    Attributes:
+        truth: As `model.measure` takes it, `[n]`.
+        predictions: Likewise.
+        rows: int64 `[n]`, which they are of the rows that were read; the model knows no label of the others.
+        faulty: The number of the file and the line of the first rows that were not read, for their faults.
+        num_skipped: How many rows were left out, for one reason or the other.
+    """
+
+    truth: Any
+    predictions: Any
+    rows: np.ndarray
+    faulty: list[tuple[int, int]]
     num_skipped: int
 
 
@@ -125,19 +153,37 @@ def evaluate_file(
         InputError: The source, a column or a label is wrong.
         TfdomainError: The temporary folder cannot be written.
     """
+    answered = answer_labelled(model, source, texts=texts, label=label, on_bad_row=on_bad_row)
+    metrics = model.measure(answered.truth, answered.predictions)
+    if on_bad_row == "skip":
+        metrics = metrics | {"num_skipped": answered.num_skipped}
+    return metrics
+
+
+def answer_labelled(
+    model: TextModel,
+    source: Sequence[Path],
+    *,
+    texts: Sequence[str] | None = None,
+    label: str | None = None,
+    on_bad_row: Literal["refuse", "skip"] = "refuse",
+) -> Answered:
+    """The predictions of a file's labelled rows, and what is true of them; the arguments are `evaluate_file`'s."""
     data = _data_section(model, texts, label)
     with temporary_cache() as cache:
         reading = Reading(on_bad_row=on_bad_row, skip_mend=SKIP_MEND, cache_dir=cache)
         examples = read_examples(model.task, source, data, reading)
         encoded = examples.encode(model.settings(), reading)
         known = np.arange(len(examples)) if encoded.rows is None else encoded.rows
-        predictions = model.predict(examples.inputs, verbose=1, rows=known)
         # Not `model.evaluate`: where classes are named by numbers it takes whole numbers for their names.
         truth = encoded.truth if encoded.rows is None else [encoded.truth[row] for row in known]
-        metrics = model.measure(truth, predictions)
-    if on_bad_row == "skip":
-        metrics = metrics | {"num_skipped": examples.num_skipped + len(examples) - len(known)}
-    return metrics
+        return Answered(
+            truth=truth,
+            predictions=model.predict(examples.inputs, verbose=1, rows=known),
+            rows=known,
+            faulty=[(fault.file, fault.line) for fault in examples.skipped],
+            num_skipped=examples.num_skipped + len(examples) - len(known),
+        )
 
 
 def _data_section(model: TextModel, texts: Sequence[str] | None, label: str | None) -> DataFiles:

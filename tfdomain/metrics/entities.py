@@ -14,7 +14,7 @@ from typing import Any
 
 from tfdomain.errors import InputError
 
-__all__ = ["entity_metrics", "snap_to_words"]
+__all__ = ["count_entities", "entity_metrics", "entity_scores", "snap_to_words"]
 
 _Span = tuple[str, int, int]
 
@@ -51,18 +51,38 @@ def entity_metrics(
         (0.5, 0.5)
     """
     _check_lengths(true, predicted, words)
-    support, found, correct = Counter[str](), Counter[str](), Counter[str]()
+    totals = Counter[str](), Counter[str](), Counter[str]()
     num_words = num_agreeing = 0
     for row, (here, guessed) in enumerate(zip(true, predicted, strict=True)):
         there, answers = _spans(here, f"true[{row}]"), _spans(guessed, f"predicted[{row}]")
-        support.update(label for label, _, _ in there)
-        found.update(label for label, _, _ in answers)
-        # As multisets: what is found twice is right once.
-        correct.update(label for label, _, _ in (Counter(there) & Counter(answers)).elements())
+        for total, counted in zip(totals, count_entities(there, answers), strict=True):
+            total.update(counted)
         if words is not None:
             pairs = zip(_word_tags(there, words[row]), _word_tags(answers, words[row]), strict=True)
             num_words += len(words[row])
             num_agreeing += sum(tag == answer for tag, answer in pairs)
+    return {
+        "num_examples": len(true),
+        "token_accuracy": num_agreeing / num_words if num_words else None,
+        **entity_scores(*totals),
+    }
+
+
+def count_entities(true: Iterable[_Span], predicted: Iterable[_Span]) -> list[Counter[str]]:
+    """What the scores are computed from, of one text: by label the entities found rightly, there, and found."""
+    there, answers = Counter(true), Counter(predicted)
+    # As multisets: what is found twice is right once.
+    return [Counter(label for label, _, _ in spans.elements()) for spans in (there & answers, there, answers)]
+
+
+def entity_scores(correct: Counter[str], support: Counter[str], found: Counter[str]) -> dict[str, Any]:
+    """What `entity_metrics` says of entities, from how many there are.
+
+    Args:
+        correct: How many entities of each label were found rightly.
+        support: How many there are.
+        found: How many were found.
+    """
     per_entity = {
         label: _scores(correct[label], support[label], found[label])
         | {"support": support[label], "predicted": found[label]}
@@ -70,11 +90,9 @@ def entity_metrics(
     }
     scores = _scores(correct.total(), support.total(), found.total())
     return {
-        "num_examples": len(true),
         "num_entities": support.total(),
         **{f"entity_{name}": value for name, value in scores.items()},
         "macro_entity_f1": sum(each["f1"] for each in per_entity.values()) / len(per_entity) if per_entity else None,
-        "token_accuracy": num_agreeing / num_words if num_words else None,
         "per_entity": per_entity,
     }
 

@@ -9,7 +9,7 @@ from tfdomain.errors import InputError
 from tfdomain.metrics.regression import regression_metrics
 from tfdomain.metrics.retrieval import rank_items, retrieval_metrics
 
-__all__ = ["PAIR_SCORES", "pair_metrics", "scored_pair_metrics"]
+__all__ = ["PAIR_SCORES", "pair_metrics", "pair_rankings", "scored_pair_metrics"]
 
 PAIR_SCORES = ("recall_at_1", "recall_at_5", "recall_at_10", "mrr", "ndcg_at_10")
 """The names that `pair_metrics` gives."""
@@ -38,6 +38,28 @@ def pair_metrics(anchors: ArrayLike, positives: ArrayLike, ids: np.ndarray) -> d
     Raises:
         InputError: The shapes do not fit, or a vector is not finite.
     """
+    rankings, relevant = pair_rankings(anchors, positives, ids)
+    scores = retrieval_metrics(rankings, relevant, ks=(1, 5, 10))
+    num_items = len(np.unique(np.asarray(ids)[:, 1]))
+    counts = {"num_examples": len(ids), "num_queries": len(relevant), "num_items": num_items}
+    return counts | {name: scores[name] for name in PAIR_SCORES}
+
+
+def pair_rankings(anchors: ArrayLike, positives: ArrayLike, ids: ArrayLike) -> tuple[np.ndarray, list[set[int]]]:
+    """The search that `pair_metrics` judges, as `retrieval_metrics` takes it.
+
+    Args:
+        anchors: Float `[n, size]`.
+        positives: Float `[n, size]`.
+        ids: Integers `[n, 2]`, equal for equal anchors and for equal positives.
+
+    Returns:
+        For each distinct anchor, by its id, the first items (at most 100), int64 `[queries, depth]`, and those that
+        belong to it.
+
+    Raises:
+        InputError: The shapes do not fit, or a vector is not finite.
+    """
     anchors, positives, ids = _units(anchors, "anchors"), _units(positives, "positives"), np.asarray(ids)
     if anchors.shape != positives.shape or ids.shape != (len(anchors), 2):
         shapes = f"{anchors.shape}, {positives.shape} and {ids.shape}"
@@ -53,9 +75,7 @@ def pair_metrics(anchors: ArrayLike, positives: ArrayLike, ids: np.ndarray) -> d
     for start in range(0, len(query_rows), _QUERIES_AT_ONCE):
         part = slice(start, start + _QUERIES_AT_ONCE)
         rankings[part] = rank_items(anchors[query_rows[part]] @ candidates.T, depth)
-    scores = retrieval_metrics(rankings, relevant, ks=(1, 5, 10))
-    counts = {"num_examples": len(ids), "num_queries": len(query_rows), "num_items": len(item_rows)}
-    return counts | {name: scores[name] for name in PAIR_SCORES}
+    return rankings, relevant
 
 
 def scored_pair_metrics(

@@ -349,14 +349,19 @@ class TokenClassifier(TextModel):
         """
         if sample_weight is not None:
             raise InputError("entities have no weights", where="sample_weight", mend="leave it out")
+        true, found, words = self.judged_spans(truth, predictions)
+        return entity_metrics(true, found, words=words)
+
+    def judged_spans(self, truth: Any, predictions: Any) -> tuple[list, list, list | None]:
+        """What `measure` compares: the entities there, those found, and the words, None where they are not known."""
         if isinstance(truth, np.ndarray):
             truth = [self._annotation(row) for row in truth.tolist()]
+        true = [each.entities for each in truth]
         found = [[(one["label"], one["start"], one["end"]) for one in entities] for entities in predictions]
         words = [each.words for each in truth if each.words is not None]
         if not words or len(words) < len(truth):
-            return entity_metrics([each.entities for each in truth], found)
-        found = [snap_to_words(entities, places) for entities, places in zip(found, words, strict=True)]
-        return entity_metrics([each.entities for each in truth], found, words=words)
+            return true, found, None
+        return true, [snap_to_words(*each) for each in zip(found, words, strict=True)], words
 
     def _annotation(self, row: list[list[int]]) -> Annotation:
         return Annotation([Entity(self.labels[label], start, end) for start, end, label in row if end])
