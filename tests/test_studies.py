@@ -3,6 +3,7 @@
 import importlib.util
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -44,7 +45,7 @@ def test_what_a_study_runs_is_there(study, name):
 def test_a_study_runs_with_the_folders_in_their_places(study, monkeypatch, tmp_path):
     ran = []
     monkeypatch.setenv("TFDOMAIN_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(study.subprocess, "run", lambda command, check: ran.append(command))
+    monkeypatch.setattr(study.subprocess, "run", lambda command: ran.append(command) or SimpleNamespace(returncode=0))
     monkeypatch.setattr("sys.argv", ["study.py", "run", "clinc150", "--set", "training.epochs=1"])
     study.main()
     first, own = [command[1:] for command in ran]
@@ -57,3 +58,12 @@ def test_a_study_that_is_not_there(study, monkeypatch):
     monkeypatch.setattr("sys.argv", ["study.py", "run", "nothing"])
     with pytest.raises(SystemExit, match="no study 'nothing'; the studies are banking77"):
         study.main()
+
+
+def test_a_command_that_fails_ends_the_study_with_its_code(study, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("TFDOMAIN_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(study.subprocess, "run", lambda command: SimpleNamespace(returncode=2))
+    monkeypatch.setattr("sys.argv", ["study.py", "run", "lendingclub"])
+    with pytest.raises(SystemExit, match="2"):
+        study.main()
+    assert f"--to {tmp_path}/lendingclub" in capsys.readouterr().out
