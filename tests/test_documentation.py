@@ -82,6 +82,27 @@ def test_readme_walk(tmp_path, minilm):
 
 
 @pytest.mark.real
+def test_the_way_from_raw_files(tmp_path, minilm):
+    """The page's commands in their order, with one epoch a training."""
+    page = (ROOT / "docs/from_raw_files.md").read_text(encoding="utf-8")
+    for name in ("pretrain_loans", "loans_prepared"):
+        (tmp_path / "experiments").mkdir(exist_ok=True)
+        (tmp_path / f"experiments/{name}.yaml").write_bytes((ROOT / f"experiments/{name}.yaml").read_bytes())
+    (tmp_path / "tfdomain").mkdir()
+    (tmp_path / "tfdomain/samples").symlink_to(ROOT / "tfdomain/samples")
+    shown = re.search(r"```yaml\n# experiments/pretrain_loans.yaml\n(.*?)```", page, re.DOTALL)[1]
+    assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "experiments/pretrain_loans.yaml").read_text())
+    commands = [shlex.split(line) for line in re.findall(r"^\$ tfdomain (.+)$", page, re.MULTILINE)]
+    assert [command[0] for command in commands] == ["prepare", "pretrain", "train", "train", "compare"]
+    for command in commands:
+        shorter = ["--set", "training.epochs=1"] if command[0] in ("pretrain", "train") else []
+        done = _run("-m", "tfdomain", *command, *shorter, cwd=tmp_path)
+        shown = page.split(f"$ tfdomain {command[0]}")[1].split("\n", 1)[1].split("```")[0]
+        for line in shown.splitlines() if command[0] in ("prepare", "pretrain") else []:
+            assert line in done.stdout, line
+
+
+@pytest.mark.real
 def test_readme_python(tmp_path, minilm):
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     _run("-c", code + '\nassert model.classify(["I paid every month"])[0]["label"] == "repaid"', cwd=tmp_path)

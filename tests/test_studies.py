@@ -35,9 +35,9 @@ def test_the_page_is_in_step(study):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_what_a_study_runs_is_there(study, name):
-    for command in study.commands(name, STUDIES[name]):
-        scripts = [word for word in command if word.startswith("experiments/") and word.endswith((".py", ".yaml"))]
-        assert scripts and all((FOLDER.parent / script).is_file() for script in scripts)
+    words = [word for command in study.commands(name, STUDIES[name]) for word in command]
+    scripts = [word for word in words if word.startswith("experiments/") and word.endswith((".py", ".yaml"))]
+    assert scripts and all((FOLDER.parent / script).is_file() for script in scripts)
     if not name.startswith(("prepare_", "pretrain_")):
         assert load_experiment(FOLDER / f"{name}.yaml").name == name
 
