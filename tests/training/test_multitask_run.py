@@ -65,6 +65,7 @@ def run(experiment_file):
 
 def test_metrics_and_report_are_by_task(run):
     metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics.pop("training")["examples_per_second"] > 0
     assert {part: list(by_task) for part, by_task in metrics.items()} == {
         "validation": ["alike", "intent"],
         "test": ["ner"],
@@ -129,7 +130,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(experiment_file, run, tmp_path
         train(experiment, tmp_path / "run", folder=experiment_file.parent, verbose=0)
     monkeypatch.undo()
     resumed = train(experiment, tmp_path / "run", folder=experiment_file.parent, resume=True, verbose=0)
-    assert resumed == json.loads((run / "metrics.json").read_text())
+    # How fast it was is a process' own.
+    whole_run = json.loads((run / "metrics.json").read_text())
+    assert resumed | {"training": None} == whole_run | {"training": None}
     again, whole = (tfdomain.load(folder / "model") for folder in (tmp_path / "run", run))
     assert again.settings() == whole.settings()
     assert all(np.array_equal(one, two) for one, two in zip(again.get_weights(), whole.get_weights(), strict=True))

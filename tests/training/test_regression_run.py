@@ -109,5 +109,7 @@ def test_a_resumed_run_keeps_the_scale(run, tmp_path, monkeypatch):
         train(experiment, tmp_path / "run", folder=run.parent, verbose=0)
     monkeypatch.undo()
     resumed = train(experiment, tmp_path / "run", folder=run.parent, resume=True, verbose=0)
-    assert resumed == json.loads((run / "metrics.json").read_text())
+    # How fast it was is a process' own.
+    whole_run = json.loads((run / "metrics.json").read_text())
+    assert resumed | {"training": None} == whole_run | {"training": None}
     assert tfdomain.load(tmp_path / "run/model").settings() == tfdomain.load(run / "model").settings()

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import keras
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from tfdomain.errors import InputError
 from tfdomain.files import whole_file
@@ -16,14 +17,46 @@ from tfdomain.optimization.loop import LoopState
 
 __all__ = ["read_state", "write_state"]
 
+DTYPES = {
+    "bool": "BOOL",
+    "float16": "F16",
+    "float32": "F32",
+    "float64": "F64",
+    "int32": "I32",
+    "int64": "I64",
+    "uint32": "U32",
+    "uint64": "U64",
+}
+"""Names of the safetensors format."""
+
 
 def write_state(path: Path, model: keras.Model, notes: dict[str, Any]) -> None:
     """Writes the model's and its optimizer's variables, the loop's state and `notes` (JSON values)."""
-    tensors = {name: np.asarray(variable) for name, variable in _variables(model).items()}
-    header = {"loop": json.dumps(dataclasses.asdict(model.loop_state)), "notes": json.dumps(notes)}
-    data = save(tensors, metadata=header)
+    metadata = {"loop": json.dumps(dataclasses.asdict(model.loop_state)), "notes": json.dumps(notes)}
     with whole_file(path, "wb") as file:
-        file.write(data)
+        _write_tensors(file, _variables(model), metadata)
+
+
+def _write_tensors(file: IO[bytes], variables: Mapping[str, keras.Variable], metadata: dict[str, str]) -> None:
+    """Writes the safetensors format one variable after the other.
+
+    The package's own functions want a copy of all of them at once, and make another: half a gigabyte for a small
+    encoder and its moments, every time that a state is kept.
+
+    Reference: https://huggingface.co/docs/safetensors, "Format".
+    """
+    header: dict[str, Any] = {"__metadata__": metadata}
+    end = 0
+    for name, variable in variables.items():
+        dtype = np.dtype(variable.dtype)
+        start, end = end, end + math.prod(variable.shape) * dtype.itemsize
+        header[name] = {"dtype": DTYPES[dtype.name], "shape": list(variable.shape), "data_offsets": [start, end]}
+    encoded = json.dumps(header).encode()
+    # The tensors begin at a multiple of eight bytes.
+    encoded += b" " * (-len(encoded) % 8)
+    file.write(len(encoded).to_bytes(8, "little") + encoded)
+    for variable in variables.values():
+        file.write(np.ascontiguousarray(variable).tobytes())
 
 
 def read_state(path: Path, model: keras.Model) -> tuple[LoopState, dict[str, Any]]:
