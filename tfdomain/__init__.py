@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tfdomain.models.regressor import TextRegressor
     from tfdomain.models.span_extractor import SpanExtractor
     from tfdomain.models.tagger import TokenClassifier
+    from tfdomain.training.cross_validation import cross_validate
     from tfdomain.training.run_comparison import compare
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Tokenizer",
     "__version__",
     "compare",
+    "cross_validate",
     "learn_features",
     "load",
 ]
@@ -59,6 +61,7 @@ _HOMES = {
     "TokenClassifier": "tfdomain.models.tagger",
     "Tokenizer": "tfdomain.encoders.tokenizer",
     "compare": "tfdomain.training.run_comparison",
+    "cross_validate": "tfdomain.training.cross_validation",
     "learn_features": "tfdomain.data.features",
     "load": "tfdomain.models.folder",
 }

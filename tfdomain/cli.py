@@ -115,6 +115,33 @@ def train(
 
 
 @app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An experiment file (YAML).")],
+    folds: Annotated[int, typer.Option(help="How many parts the training rows are cut into.")] = 5,
+    seeds: Annotated[int, typer.Option(help="How often, each time with another seed.")] = 1,
+    group: Annotated[str | None, typer.Option(help="Rows with one value here stay in one fold.")] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Folds in the order of this column, each after its training.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment.")
+    ] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Its folder; default: runs/NAME-folds.")] = None,
+):
+    """Cross-validate an experiment on its training rows; the same command goes on after a kill."""
+    from tfdomain.config import load_experiment
+    from tfdomain.training.cross_validation import cross_validate
+    from tfdomain.training.cross_validation_text import cross_validation_text
+
+    changes = assignments or []
+    folder = run_dir or Path("runs") / f"{load_experiment(file, changes).name}-folds"
+    cut: dict[str, Any] = {"folds": folds, "seeds": seeds, "group": group, "time": time}
+    metrics = cross_validate(file, folder, **cut, assignments=changes)
+    print(cross_validation_text(metrics), end="")
+    print(f"folds   {folder / 'folds.jsonl'}\nmetrics {folder / 'metrics.json'}")
+
+
+@app.command()
 def pretrain(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A pretraining file (YAML).")],
     assignments: Annotated[
@@ -363,7 +390,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise SystemExit(2) from None
         _fail(f"{error.format_message()}; see --help", 2, debug)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; train goes on with --resume", 130, debug)
+        _fail("interrupted; train goes on with --resume, validate when it is called again", 130, debug)
     except BrokenPipeError:
         # The reader of our output has seen enough: `| head` is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfdomain.data.splits import split_groups, split_rows
+from tfdomain.data.splits import group_folds, row_folds, split_groups, split_rows, split_times, time_folds
 from tfdomain.errors import InputError
 
 GOLDEN = [2, 7, 9]
@@ -93,3 +93,48 @@ def test_groups_leave_something_on_both_sides():
     assert str(caught.value).startswith("data.validation: a share of 0.5 cannot be held out of 1 group of rows")
     with pytest.raises(InputError, match=r"the share 1\.5 is out of range"):
         split_groups(groups, share=1.5)
+
+
+def test_folds_hold_each_row_once_and_their_share_of_each_class():
+    labels = ["a"] * 53 + ["b"] * 17 + ["c"] * 3
+    folds = row_folds(labels, of=5, num_rows=73, seed=1)
+    sizes = np.bincount(folds, minlength=5)
+    assert sizes.sum() == 73 and sizes.max() - sizes.min() <= 1
+    for label in "abc":
+        inside = np.bincount(folds[np.array(labels) == label], minlength=5)
+        assert inside.max() - inside.min() <= 1
+    assert folds.tolist() == row_folds(labels, of=5, num_rows=73, seed=1).tolist()
+    assert folds.tolist() != row_folds(labels, of=5, num_rows=73, seed=2).tolist()
+    with pytest.raises(InputError, match="5 folds of 4 rows; ask for fewer"):
+        row_folds(None, of=5, num_rows=4)
+
+
+def test_folds_part_no_group_and_are_of_like_size():
+    random = np.random.default_rng(0)
+    groups = [f"g{number}" for number in range(40) for _ in range(random.integers(1, 9))]
+    folds = group_folds(groups, of=4, seed=0)
+    assert all(len(set(folds[np.array(groups) == group])) == 1 for group in set(groups))
+    sizes = np.bincount(folds)
+    assert len(sizes) == 4 and sizes.max() - sizes.min() <= 1
+    assert folds.tolist() != group_folds(groups, of=4, seed=1).tolist()
+    with pytest.raises(InputError, match="3 folds of 2 groups of rows that stay together"):
+        group_folds(["a", "a", "b"], of=3)
+
+
+def test_folds_in_time_come_after_what_is_trained_on():
+    moments = np.random.default_rng(0).permutation(np.repeat(np.arange(50.0), 2))
+    folds = time_folds(moments, of=4)
+    assert np.bincount(folds + 1).tolist() == [20] * 5
+    for fold in range(4):
+        assert moments[folds < fold].max() < moments[folds == fold].min()
+    with pytest.raises(InputError, match="2 different moments of 10 rows do not make 4 folds in time"):
+        time_folds(np.repeat([1.0, 2.0], 5), of=4)
+
+
+def test_a_share_in_time_is_the_latest():
+    moments = np.random.default_rng(0).permutation(np.repeat(np.arange(50.0), 2))
+    train, held = split_times(moments, share=0.2)
+    assert len(held) == 20 and sorted([*train, *held]) == list(range(100))
+    assert moments[train].max() < moments[held].min()
+    with pytest.raises(InputError, match="many are of one moment"):
+        split_times(np.ones(5), share=0.2)

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tfdomain.errors import InputError
-from tfdomain.metrics.significance import bootstrap_p_value, holm, mcnemar_p_value
+from tfdomain.metrics.significance import (
+    bootstrap_p_value,
+    holm,
+    mcnemar_p_value,
+    resampled_interval,
+    student_t_quantile,
+)
 
 
 def adjusted(p_values):
@@ -48,3 +54,29 @@ def test_p_of_resamples():
     assert bootstrap_p_value(-np.linspace(1, 2, 999)) == pytest.approx(2 / 1000)
     assert bootstrap_p_value(np.repeat([-1.0, 1.0], [49, 950])) == pytest.approx(2 * 50 / 1000)
     assert bootstrap_p_value(np.zeros(99)) == 1.0
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 8, 14, 29, 200, 1001])
+@pytest.mark.parametrize("probability", [0.5, 0.9, 0.975, 0.9999])
+def test_quantiles_of_student_t(degrees, probability):
+    expected = stats.t.ppf(probability, degrees)
+    assert student_t_quantile(probability, degrees) == pytest.approx(expected, rel=1e-7, abs=1e-7)
+
+
+def test_interval_of_independent_runs_is_the_plain_one():
+    values = [0.8, 0.85, 0.7, 0.9]
+    expected = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    assert resampled_interval(values, 0.0) == pytest.approx(expected)
+
+
+def test_interval_of_overlapping_runs_covers_what_it_should():
+    """Means of 10 folds, whose runs share a part of their luck: the corrected interval holds the true value."""
+    random = np.random.default_rng(0)
+    covered = {0.0: 0, 1 / 9: 0}
+    for _ in range(400):
+        values = 0.8 + random.normal(0, 0.01) + random.normal(0, 0.03, 10)
+        for ratio in covered:
+            low, high = resampled_interval(values.tolist(), ratio)
+            covered[ratio] += low < 0.8 < high
+    assert covered[0.0] < 0.91 * 400
+    assert covered[1 / 9] > 0.93 * 400

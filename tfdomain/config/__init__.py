@@ -4,7 +4,7 @@ from tfdomain.config.classification import ClassificationData, ClassifierHead
 from tfdomain.config.experiments import Experiment
 from tfdomain.config.loading import experiment_from, load_experiment, save_config, validated
 from tfdomain.config.multitask import MultiTaskExperiment
-from tfdomain.config.sections import DataFiles, FitOptions, Head, Section, TextData, Training
+from tfdomain.config.sections import DataFiles, FitOptions, Fold, Head, Section, TextData, Training
 from tfdomain.config.tasks import EXPERIMENTS
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "DataFiles",
     "Experiment",
     "FitOptions",
+    "Fold",
     "Head",
     "MultiTaskExperiment",
     "Section",

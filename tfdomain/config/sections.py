@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["DataFiles", "FeatureKind", "FitOptions", "Head", "Rate", "Section", "TextData", "Training"]
+__all__ = ["DataFiles", "FeatureKind", "FitOptions", "Fold", "Head", "Rate", "Section", "TextData", "Training"]
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -30,6 +30,37 @@ class Section(BaseModel):
         return values
 
 
+class Fold(Section):
+    """One of the parts that training rows are cut into, to be tested on; the others are trained on.
+
+    Attributes:
+        number: Which part, from 1.
+        of: How many parts there are.
+        group: The column whose rows of one value stay in one part.
+        time: The column that rows are put in order by: tested on is what comes after everything that is trained on.
+        seed: Decides which rows are in which part; with `time` it decides nothing.
+    """
+
+    number: Annotated[int, Field(ge=1, strict=True)]
+    of: Annotated[int, Field(ge=2, strict=True)]
+    group: str | None = None
+    time: str | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it needs."""
+        return [name for name in (self.group, self.time) if name is not None]
+
+    @pydantic.model_validator(mode="after")
+    def _is_one_part(self):
+        if self.number > self.of:
+            raise ValueError(f"fold.number is {self.number}, and there are {self.of} folds")
+        if self.group is not None and self.time is not None:
+            raise ValueError("folds are cut by group or by time: name one column")
+        return self
+
+
 class DataFiles(Section):
     """Which files are read.
 
@@ -37,17 +68,25 @@ class DataFiles(Section):
         train: A path, several, or a glob; relative to the experiment file or TFDOMAIN_DATA_DIR.
         validation: A share of the training rows (seeded; stratified where rows have one label), files, or nothing.
         test: Files, or nothing.
+        fold: Which part of the training rows is kept from training and tested on, in place of `test`.
         on_bad_row: Refuse a file that has rows with faults, or skip and count them.
     """
 
     train: Files
     validation: Share | Files | None = None
     test: Files | None = None
+    fold: Fold | None = None
     on_bad_row: Literal["refuse", "skip"] = "refuse"
 
     def columns(self) -> dict:
         """What tells how files are read, without their names: the form of further files of the same kind."""
-        return self.model_dump(mode="json", exclude={"train", "validation", "test", "on_bad_row"})
+        return self.model_dump(mode="json", exclude={"train", "validation", "test", "fold", "on_bad_row"})
+
+    @pydantic.model_validator(mode="after")
+    def _one_test(self):
+        if self.fold is not None and self.test is not None:
+            raise ValueError("a fold is tested on in place of test: set test to null")
+        return self
 
 
 class TextData(DataFiles):

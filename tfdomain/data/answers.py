@@ -183,7 +183,7 @@ class QuestionRows:
         """The questions and the contexts."""
         return self.questions, self.contexts
 
-    def learn(self) -> dict[str, Any]:
+    def learn(self, rows: np.ndarray | None = None) -> dict[str, Any]:
         """Nothing: a model of questions has no labels.
 
         Raises:

@@ -82,8 +82,13 @@ class Examples(Protocol):
     def where(self, row: int) -> str:
         """A row's place, for messages."""
 
-    def learn(self) -> dict[str, Any]:
-        """What the constructor of the model has to know of the training examples, such as `labels`."""
+    def learn(self, rows: np.ndarray | None = None) -> dict[str, Any]:
+        """What the constructor of the model has to know of the training examples, such as `labels`.
+
+        Args:
+            rows: int64 `[m]`, those that are trained on, which scales and vocabularies are learned from; None: all.
+                Labels are those of all rows.
+        """
 
     def remarks(self) -> list[str]:
         """What a person should be told about these examples, a line each."""

@@ -43,7 +43,7 @@ class LabelSetRows(TextRows):
             return self.label_column(self.data.label)
         return {name: self.label_column(name) for name in self.data.label}
 
-    def learn(self) -> dict[str, Any]:
+    def learn(self, rows: np.ndarray | None = None) -> dict[str, Any]:
         """The distinct `labels`, sorted (of indicator columns, their names), and whether the rows hold `pairs`.
 
         Raises:
@@ -59,7 +59,7 @@ class LabelSetRows(TextRows):
         if not names:
             where = f"data.label {self.data.label}"
             raise InputError("no row has a label", where=where, mend="name the column of labels")
-        return super().learn() | {"labels": names}
+        return super().learn(rows) | {"labels": names}
 
     def remarks(self) -> list[str]:
         """Labels that one was most likely meant to be the other."""

@@ -21,7 +21,7 @@ class LabelledRows(TextRows):
         """The label column."""
         return {"label": data.label}
 
-    def learn(self) -> dict[str, Any]:
+    def learn(self, rows: np.ndarray | None = None) -> dict[str, Any]:
         """The distinct `labels`, sorted, and whether the rows hold `pairs`.
 
         Raises:
@@ -31,7 +31,7 @@ class LabelledRows(TextRows):
         if len(names) < 2:
             problem = f"every row has the label {names[0]!r}"
             raise InputError(problem, where=f"data.label {self.data.label}", mend="give rows of two labels")
-        return super().learn() | {"labels": names}
+        return super().learn(rows) | {"labels": names}
 
     def remarks(self) -> list[str]:
         """Labels that one was most likely meant to be the other."""

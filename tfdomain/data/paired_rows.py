@@ -21,7 +21,7 @@ class PairedRows(TextRows):
         """The column of scores, where there is one; what is no number in it is told by `encode`."""
         return {} if data.label is None else {"extra": [data.label]}
 
-    def learn(self) -> dict[str, Any]:
+    def learn(self, rows: np.ndarray | None = None) -> dict[str, Any]:
         """Nothing: no weight of an embedder is fresh."""
         return {}
 

@@ -7,7 +7,7 @@ import numpy as np
 from tfdomain.data.labels import label_ids, label_names
 from tfdomain.errors import InputError
 
-__all__ = ["split_groups", "split_rows"]
+__all__ = ["group_folds", "row_folds", "split_groups", "split_rows", "split_times", "time_folds"]
 
 
 def split_groups(groups: Any, *, share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -73,6 +73,113 @@ def split_rows(labels: Any | None, *, share: float, num_rows: int, seed: int = 0
         problem = f"a share of {share} of {num_rows} rows holds out no row"
         raise InputError(problem, where="data.validation", mend="raise the share, or name a file")
     return np.sort(order[~held]), np.sort(order[held])
+
+
+def split_times(moments: np.ndarray, *, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Splits row numbers so that what is held out comes after all that is trained on.
+
+    Args:
+        moments: Float64 `[num_rows]`, when each row is from; rows of one moment stay together.
+        share: The part of the rows to hold out, above 0 and below 1; less where many rows are of one moment.
+
+    Returns:
+        The rows to train on and those held out, int64, each sorted.
+
+    Raises:
+        InputError: The share is out of range, or one of the two parts would be empty.
+    """
+    _check(share, 0)
+    held = _places_in_time(moments) >= (1 - share) * len(moments)
+    if not held.any() or held.all():
+        problem = f"a share of {share} of {len(moments)} rows holds out no row, since many are of one moment"
+        raise InputError(problem, where="data.validation", mend="change the share, or name a file")
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def row_folds(labels: Any | None, *, of: int, num_rows: int, seed: int = 0) -> np.ndarray:
+    """Deals rows out to folds: the sizes of folds, and of each class in them, differ by one at most.
+
+    Args:
+        labels: As for `split_rows`.
+        of: How many folds.
+        num_rows: The number of rows.
+        seed: Decides which rows; at least 0.
+
+    Returns:
+        int64 `[num_rows]`, the fold of each row, from 0.
+
+    Raises:
+        InputError: There are fewer rows than folds.
+    """
+    _check_folds(of, num_rows, "rows")
+    classes = np.zeros(num_rows, np.int64) if labels is None else label_ids(labels, label_names(labels))
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(num_rows)
+    order = order[np.argsort(classes[order], kind="stable")]
+    folds = np.empty(num_rows, np.int64)
+    # The next class goes on where the last one ended.
+    folds[order] = np.arange(num_rows) % of
+    return folds
+
+
+def group_folds(groups: Any, *, of: int, seed: int = 0) -> np.ndarray:
+    """Deals rows out to folds so that all rows of a group are in one.
+
+    Each group, the largest first and in a random order among equal ones, goes to the fold with the fewest rows.
+
+    Args:
+        groups: As for `split_groups`.
+        of: How many folds.
+        seed: Decides which groups; at least 0.
+
+    Returns:
+        int64 `[num_rows]`, the fold of each row, from 0.
+
+    Raises:
+        InputError: There are fewer groups than folds.
+    """
+    of_row = label_ids(groups, label_names(groups))
+    sizes = np.bincount(of_row)
+    _check_folds(of, len(sizes), "groups of rows that stay together")
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(sizes))
+    filled, fold_of_group = np.zeros(of, np.int64), np.empty(len(sizes), np.int64)
+    for group in order[np.argsort(-sizes[order], kind="stable")].tolist():
+        fold_of_group[group] = np.argmin(filled)
+        filled[fold_of_group[group]] += sizes[group]
+    return fold_of_group[of_row]
+
+
+def time_folds(moments: np.ndarray, *, of: int) -> np.ndarray:
+    """Deals rows out to folds in their order of time, behind a part of the same size that no fold has.
+
+    A fold is to be tested on by a model that learned from everything before it, so that the earliest rows are
+    never tested on.
+
+    Args:
+        moments: Float64 `[num_rows]`, when each row is from; rows of one moment are in one fold.
+        of: How many folds.
+
+    Returns:
+        int64 `[num_rows]`, the fold of each row, from 0; -1 for those before all folds.
+
+    Raises:
+        InputError: There are fewer rows than folds, or so many are of one moment that a fold would be empty.
+    """
+    _check_folds(of, len(moments) - 1, "rows beside the first")
+    folds = _places_in_time(moments) * (of + 1) // len(moments) - 1
+    if len(np.unique(folds)) <= of:
+        problem = f"{len(np.unique(moments))} different moments of {len(moments)} rows do not make {of} folds in time"
+        raise InputError(problem, where="data.fold", mend="ask for fewer folds, or name a finer column")
+    return folds
+
+
+def _places_in_time(moments: np.ndarray) -> np.ndarray:
+    """How many rows are from before each row, int64 `[num_rows]`: equal for rows of one moment."""
+    return np.searchsorted(np.sort(moments), moments, side="left")
+
+
+def _check_folds(of: int, count: int, what: str) -> None:
+    if count < of:
+        raise InputError(f"{of} folds of {count} {what}", where="data.fold", mend="ask for fewer folds")
 
 
 def _held_sizes(sizes: np.ndarray, share: float) -> np.ndarray:

@@ -78,7 +78,7 @@ class TaggedExamples(FileExamples):
         """The texts."""
         return self.rows.texts
 
-    def learn(self) -> dict[str, Any]:
+    def learn(self, rows: np.ndarray | None = None) -> dict[str, Any]:
         """The entity types as `labels`, and what stands between words as `joiner`.
 
         Raises:

@@ -21,7 +21,7 @@ class TargetRows(TextRows):
         """The target columns; what is no number in them is told by `encode`."""
         return {"extra": data.label_columns}
 
-    def learn(self) -> dict[str, Any]:
+    def learn(self, rows: np.ndarray | None = None) -> dict[str, Any]:
         """The `targets`' names, their `means` and `deviations`, and whether the rows hold `pairs`.
 
         Raises:
@@ -31,7 +31,8 @@ class TargetRows(TextRows):
         if not targets.sound.any():
             self._targets("refuse")
         names = self.data.label_columns
-        return super().learn() | {"targets": names} | target_scale(targets.values[targets.sound], names)
+        chosen = targets.sound if rows is None else rows[targets.sound[rows]]
+        return super().learn(rows) | {"targets": names} | target_scale(targets.values[chosen], names)
 
     def encode(self, head: Mapping[str, Any], reading: Reading) -> Encoded:
         """The numbers as they stand, float32 `[n, targets]`; NaN where there is none, in rows left out.

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 
 from tfdomain.data.examples import Reading
@@ -35,7 +36,9 @@ class TextRows(FileExamples):
     def read(cls, files: Sequence[Path], data: Any, reading: Reading) -> Self:
         """Reads CSV, TSV, JSON Lines or Parquet files; `tfdomain.data.readers` tells of the arguments."""
         columns = cls.columns(data)
-        columns["extra"] = [*columns.get("extra", ()), *data.feature_kinds]
+        # What folds are cut by is asked of no other file.
+        cut_by = data.fold.columns if reading.for_training and data.fold is not None else []
+        columns["extra"] = [*columns.get("extra", ()), *data.feature_kinds, *cut_by]
         rows = read_rows(
             files,
             texts=data.text_columns,
@@ -53,6 +56,10 @@ class TextRows(FileExamples):
         """The columns beside the texts, as `read_rows` takes them: `label`, `extra`."""
         return {}
 
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A column that was read, `[n]`."""
+        return self.rows.table.column(name)
+
     @property
     def inputs(self) -> Any:
         """The texts: an Arrow column, or a tuple of two. With features columns by name, as a model calls them."""
@@ -60,12 +67,16 @@ class TextRows(FileExamples):
             return dict(zip(TEXT_NAMES, self.rows.texts, strict=False)) | self._features
         return self.rows.texts[0] if len(self.rows.texts) == 1 else tuple(self.rows.texts)
 
-    def learn(self) -> dict[str, Any]:
+    def learn(self, rows: np.ndarray | None = None) -> dict[str, Any]:
         """Whether the rows hold pairs of texts, and what there is to know of their features."""
         learned: dict[str, Any] = {"pairs": len(self.rows.texts) == 2}
         if not self.kinds:
             return learned
-        specs = learn_features(self._table, self.kinds, where=self.rows.where)
+        if rows is None:
+            specs = learn_features(self._table, self.kinds, where=self.rows.where)
+        else:
+            table = {name: column.take(pa.array(rows)) for name, column in self._table.items()}
+            specs = learn_features(table, self.kinds, where=lambda place: self.rows.where(int(rows[place])))
         return learned | {"features": specs, "table_only": not self.rows.texts}
 
     @cached_property

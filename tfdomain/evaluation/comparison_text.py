@@ -1,18 +1,12 @@
 """A comparison of models as people read it."""
 
-import io
-
-from rich.box import SIMPLE
-from rich.console import Console, Group
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
 
 from tfdomain.evaluation.comparison import BOOTSTRAP, Comparison
+from tfdomain.evaluation.plain_text import left_and_right, plain_text
 
 __all__ = ["comparison_text"]
-
-# Lines are not broken: whoever looks at a narrow window can scroll.
-_WIDTH = 240
 
 
 def comparison_text(comparison: Comparison, *, test: str = "the test rows") -> str:
@@ -26,23 +20,18 @@ def comparison_text(comparison: Comparison, *, test: str = "the test rows") -> s
         Lines that end in a newline each, without colours.
     """
     metric = comparison.metric
-    models = _table(("run", "left"), (metric, "right"))
+    models = left_and_right("run", metric, right=(metric,))
     for name, value in comparison.values.items():
         models.add_row(Text(name), f"{value:.4f}")
-    pairs = _table(
-        ("first", "left"), ("second", "left"), ("difference", "right"), ("95 % interval", "right"),
-        ("p", "right"), ("verdict", "left"),
-    )  # fmt: skip
+    numbers = ("difference", "95 % interval", "p")
+    pairs = left_and_right("first", "second", *numbers, "verdict", right=numbers)
     for one in comparison.differences:
         low, high = one.interval
         p_value = f"{one.corrected_p_value:.4f}" if one.corrected_p_value >= 0.0001 else "<0.0001"
         interval = f"{low:+.4f} to {high:+.4f}"
         pairs.add_row(Text(one.first), Text(one.second), f"{one.difference:+.4f}", interval, p_value, Text(one.verdict))
     heading = f"{metric} on {test} ({comparison.num_units:,})"
-    file = io.StringIO()
-    console = Console(file=file, width=_WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
-    console.print(Group(Text(heading), models, Text(), pairs, Text(), Text(_how(comparison))))
-    return "\n".join(line.rstrip() for line in file.getvalue().strip("\n").split("\n")) + "\n"
+    return plain_text(Group(Text(heading), models, Text(), pairs, Text(), Text(_how(comparison))))
 
 
 def _how(comparison: Comparison) -> str:
@@ -54,10 +43,3 @@ def _how(comparison: Comparison) -> str:
     if tests == {BOOTSTRAP}:
         return f"interval and p: {drawn}; p of two sides{corrected}"
     return f"interval: {drawn}; p: {' or '.join(sorted(tests))}, of two sides{corrected}"
-
-
-def _table(*columns: tuple[str, str]) -> Table:
-    table = Table(box=SIMPLE, padding=(0, 1), show_edge=False)
-    for heading, justify in columns:
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    return table

@@ -1,6 +1,5 @@
 """The test report that a person reads, in a terminal or in a log file."""
 
-import io
 import sys
 import unicodedata
 from collections.abc import Mapping
@@ -12,13 +11,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from tfdomain.evaluation.plain_text import plain_text
+
 __all__ = ["print_report", "report_text"]
 
 MAX_CLASSES = 25
 MAX_CONFUSIONS = 10
 MAX_NAME_CELLS = 48
-# A line of a log file is never wrapped: wide enough for every table above.
-_LOG_WIDTH = 200
 
 _SUMMARY = {
     "num_examples": "examples",
@@ -92,12 +91,7 @@ def report_text(metrics: Mapping[str, Any], *, title: str = "Test", width: int |
     Returns:
         Lines that end in a newline each. An undefined value is shown as a dash.
     """
-    text = io.StringIO()
-    console = Console(
-        file=text, width=width or _LOG_WIDTH, color_system=None, force_terminal=False, legacy_windows=False
-    )
-    console.print(_report(metrics, title))
-    return "\n".join(line.rstrip() for line in text.getvalue().strip("\n").split("\n")) + "\n"
+    return plain_text(_report(metrics, title), width)
 
 
 def print_report(metrics: Mapping[str, Any], title: str = "Test", *, file: TextIO | None = None) -> None:

@@ -63,8 +63,8 @@ def entity_metrics(
             num_agreeing += sum(tag == answer for tag, answer in pairs)
     return {
         "num_examples": len(true),
-        "token_accuracy": num_agreeing / num_words if num_words else None,
         **entity_scores(*totals),
+        "token_accuracy": num_agreeing / num_words if num_words else None,
     }
 
 

@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 
 from tfdomain.config.preparation import Preparation
 from tfdomain.data.progress import bar
+from tfdomain.data.times import read_times
 from tfdomain.files import whole_file
 from tfdomain.preparation.cleaning import clean_texts
 from tfdomain.preparation.minhash import signatures
 from tfdomain.preparation.reading import SCHEMA
-from tfdomain.preparation.splits import read_times, split_by_hash
+from tfdomain.preparation.splits import split_by_hash
 
 __all__ = [
     "COUNTS_KEY",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tfdomain.config import Experiment
-from tfdomain.data.examples import Encoded, Examples, Grouped, Reading
+from tfdomain.data.examples import Encoded, Examples, Reading
+from tfdomain.data.held_out import cut_of
 from tfdomain.data.paths import find_files
 from tfdomain.data.readers import read_examples
-from tfdomain.data.splits import split_groups, split_rows
 
 SHOWN_FAULTS = 5
 
@@ -71,7 +71,7 @@ class ExperimentData:
 
 
 def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path | None = None) -> ExperimentData:
-    """Reads what the experiment names.
+    """Reads what the experiment names; with a fold, the rows of it are the test.
 
     Args:
         experiment: Names the files and columns.
@@ -88,15 +88,13 @@ def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path |
         return read_examples(experiment.task, find_files(files, relative_to=folder), data, reading)
 
     train = examples_of(data.train, reading)
-    head = train.learn()
+    cut = cut_of(train, data.fold)
+    kept, held = (None, None) if data.fold is None else cut.fold(data.fold)
+    head = train.learn(kept)
     parts: dict[str, tuple[Examples, Part]] = {"train": (train, _part(train, head, reading))}
     halves = None
     if isinstance(data.validation, float):
-        share: dict[str, Any] = {"share": data.validation, "seed": experiment.training.seed}
-        if isinstance(train, Grouped):
-            halves = split_groups(train.groups(), **share)
-        else:
-            halves = split_rows(train.strata(), num_rows=len(train), **share)
+        halves = cut.share(kept, data.validation, experiment.training.seed)
     held_out_reading = dataclasses.replace(reading, for_training=False, like=train)
     for name, files in {"validation": None if halves else data.validation, "test": data.test}.items():
         if files is not None:
@@ -104,8 +102,11 @@ def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path |
             parts[name] = examples, _part(examples, head, held_out_reading)
     everything = [examples for examples, _ in parts.values()]
     own = {name: part for name, (_, part) in parts.items()}
-    if halves:
-        own["train"], own["validation"] = (_limited(own["train"], rows) for rows in halves)
+    whole = own["train"]
+    if kept is not None and held is not None:
+        own["train"], own["test"] = _limited(whole, kept), _limited(whole, held)
+    if halves is not None:
+        own["train"], own["validation"] = (_limited(whole, rows) for rows in halves)
     hashes = {str(path): digest for one in everything for path, digest in zip(one.files, one.file_hashes, strict=True)}
     return ExperimentData(
         head=head,
