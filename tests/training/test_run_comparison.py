@@ -118,7 +118,7 @@ def test_other_test_rows_are_refused(runs, other, tmp_path):
         tfdomain.compare([runs / "good", other])
     assert len(environment["data_sha256"]) == 2
     change_config(other, test=None)
-    with pytest.raises(InputError, match="other: was not tested"):
+    with pytest.raises(InputError, match="other: was not tested on files"):
         tfdomain.compare([runs / "good", other])
 
 

@@ -77,8 +77,9 @@ def cross_validate(
                 _train(Path(file), [*assignments, *_changes(fold, seed)], one)
                 seconds = round(clock.monotonic() - begin, 1)
             lines.append({"fold": number, "seed": seed, "seconds": seconds, "metrics": read_json(one.metrics)["test"]})
-            with whole_file(run.path / "folds.jsonl") as target:
-                target.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            if lines[-1] != before.get((number, seed)):
+                with whole_file(run.path / "folds.jsonl") as target:
+                    target.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             print(_progress(lines[-1], plan), flush=True)
             fingerprints[one.path.name] = read_json(one.environment)["data_fingerprint"]
     _check_same_data(fingerprints)

@@ -142,7 +142,7 @@ def _read_run(name: str, task: str | None) -> _Tested:
         raise InputError("is a run that did not end", where=name, mend="go on with it by `tfdomain train --resume`")
     alone = _one_task(experiment, task, name)
     if alone.data.test is None:
-        raise InputError("was not tested: its experiment has no data.test", where=name, mend="train it with test files")
+        raise InputError("was not tested on files: data.test is null", where=name, mend="train it with test files")
     environment = read_json(run.environment)
     files = find_files(alone.data.test, relative_to=Path(environment["experiment_folder"]))
     hashes = [hash_file(file) for file in files]
