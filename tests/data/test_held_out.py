@@ -69,8 +69,13 @@ def test_a_share_of_all_rows_is_what_split_rows_gives(tmp_path):
 def test_columns_that_cannot_cut_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"has no column 'persn'; .* did you mean 'person'"):
         read(tmp_path, {"number": 1, "of": 4, "group": "persn"})
-    with pytest.raises(InputError, match=r"rows.jsonl: line 1: column 'person' holds no time in 40 rows"):
+    with pytest.raises(InputError, match=r"rows.jsonl: line 1: column 'person' holds no date .* in 40 rows"):
         cut_of(read(tmp_path, {"number": 1, "of": 4, "time": "person"}), Fold(number=1, of=4, time="person"))
+    rows = [{"text": "x", "label": "a", "person": person} for person in ("p", "q", "", "r")]
+    with pytest.raises(InputError, match="line 3: column 'person' names no group in 1 row, here first; give one"):
+        cut_of(
+            read(tmp_path, {"number": 1, "of": 4, "group": "person"}, rows=rows), Fold(number=1, of=4, group="person")
+        )
     rows = [{"text": "my car", "entities": [[3, 6, "thing"]]}]
     with pytest.raises(InputError, match="files of this task have no further columns"):
         cut_of(read(tmp_path, None, "tagging", rows), Fold(number=1, of=4, group="person"))

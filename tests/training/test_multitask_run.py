@@ -107,6 +107,22 @@ def test_predict_and_evaluate_name_the_task(run, tmp_path, capsys):
         assert capsys.readouterr().err == message
 
 
+def test_one_of_the_tasks_is_compared_with_a_run_of_it_alone(run, tiny_checkpoint, tmp_path):
+    files = {"train": str(run.parent / "mentions.tsv"), "test": str(run.parent / "mentions.tsv")}
+    training = {"epochs": 1, "learning_rate": 1e-9}
+    values = {"name": "a", "task": "tagging", "encoder": str(tiny_checkpoint), "data": files, "training": training}
+    (tmp_path / "alone.yaml").write_text(yaml.safe_dump(values))
+    train(load_experiment(tmp_path / "alone.yaml"), tmp_path / "alone", folder=tmp_path, verbose=0)
+    found = tfdomain.compare([run, tmp_path / "alone"], task="ner", resamples=100)
+    measured = json.loads((run / "metrics.json").read_text())["test"]["ner"]
+    assert (found.metric, found.num_units) == ("entity_f1", 8)
+    assert found.values[str(run)] == pytest.approx(measured["entity_f1"])
+    with pytest.raises(InputError, match=r"run: has several tasks; choose one of .*ner.* with --task"):
+        tfdomain.compare([run, tmp_path / "alone"])
+    with pytest.raises(InputError, match=r"run: was not tested on files: data.test is null"):
+        tfdomain.compare([run, tmp_path / "alone"], task="intent")
+
+
 def main_ok(*arguments):
     with pytest.raises(SystemExit) as end:
         main([str(one) for one in arguments])

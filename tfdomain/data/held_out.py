@@ -76,13 +76,13 @@ def cut_of(examples: Examples, fold: Fold | None = None) -> Cut:
     """What examples are cut by: as the fold says, else by what their task never parts, else by their labels.
 
     Raises:
-        InputError: The fold names a column, and the files have none or no moment in a row of it.
+        InputError: The fold names a column, and the files have no such, or a row has no group or time in it.
     """
     num_rows = len(examples)
     if fold is not None and fold.time is not None:
         return Cut(None, _moments(examples, fold.time), None, num_rows)
     if fold is not None and fold.group is not None:
-        return Cut(_numbered(_column(examples, fold.group)), None, None, num_rows)
+        return Cut(_numbered(_groups(examples, fold.group)), None, None, num_rows)
     if isinstance(examples, Grouped):
         return Cut(_numbered(examples.groups()), None, None, num_rows)
     strata = examples.strata()
@@ -93,14 +93,25 @@ def _numbered(names: Any) -> np.ndarray:
     return label_ids(names, label_names(names))
 
 
+def _groups(examples: Examples, column: str) -> Any:
+    groups = _column(examples, column)
+    # Rows without a group would be taken for one large group.
+    _refuse(examples, [value in (None, "") for value in groups.to_pylist()], f"column {column!r} names no group")
+    return groups
+
+
 def _moments(examples: Examples, column: str) -> np.ndarray:
     moments = read_times(_column(examples, column).to_pylist())
-    unread = np.flatnonzero(np.isnan(moments))
-    if len(unread):
-        problem = f"column {column!r} holds no time in {len(unread)} rows, here first"
-        mend = "write a date (2024-05-31) or a number in each row, or name another column"
-        raise InputError(problem, where=examples.where(int(unread[0])), mend=mend)
+    _refuse(examples, np.isnan(moments), f"column {column!r} holds no date (2024-05-31) or number")
     return moments
+
+
+def _refuse(examples: Examples, faulty: Any, problem: str) -> None:
+    rows = np.flatnonzero(faulty)
+    if len(rows):
+        count = f"in {len(rows)} {'row' if len(rows) == 1 else 'rows'}, here first"
+        mend = "give one to every row, or name another column"
+        raise InputError(f"{problem} {count}", where=examples.where(int(rows[0])), mend=mend)
 
 
 def _column(examples: Examples, name: str) -> Any:
