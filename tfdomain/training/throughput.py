@@ -41,7 +41,8 @@ class Throughput(keras.callbacks.Callback):
             self._seconds += now - self._from[0]
             self._examples += examples
             self._tokens += tokens
-            self._positions += tokens / (1 - logs["padding_share"])
+            # A table alone has no tokens.
+            self._positions += tokens / (1 - logs["padding_share"]) if tokens else 0
         self._from = now, seen
 
     def figures(self) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class Throughput(keras.callbacks.Callback):
         return {
             "examples_per_second": self._examples / seconds if seconds else None,
             "tokens_per_second": self._tokens / seconds if seconds else None,
-            "padding_share": 1 - self._tokens / self._positions if seconds else None,
+            "padding_share": 1 - self._tokens / self._positions if self._positions else None,
             "seconds": seconds,
             "peak_memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
         }
@@ -66,6 +67,8 @@ def speed_text(figures: Mapping[str, Any]) -> str:
     """`Throughput.figures` in a line, as a person reads them."""
     parts = [f"peak memory {figures['peak_memory_bytes'] / 2**30:.1f} GiB"]
     if figures["seconds"]:
-        rates = f"{figures['examples_per_second']:,.1f} examples/s, {figures['tokens_per_second']:,.0f} tokens/s"
-        parts = [rates, f"{figures['padding_share']:.1%} padding", *parts]
+        rates = [f"{figures['examples_per_second']:,.1f} examples/s"]
+        if figures["padding_share"] is not None:
+            rates += [f"{figures['tokens_per_second']:,.0f} tokens/s", f"{figures['padding_share']:.1%} padding"]
+        parts = [*rates, *parts]
     return ", ".join(parts)
