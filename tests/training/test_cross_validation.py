@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
@@ -15,6 +16,7 @@ import yaml
 import tfdomain
 from tfdomain.config import experiment_from, load_experiment
 from tfdomain.errors import InputError, TfdomainError
+from tfdomain.files import write_json
 from tfdomain.metrics.significance import resampled_interval
 from tfdomain.training.child_process import run_command
 from tfdomain.training.cross_validation_text import cross_validation_text
@@ -81,6 +83,39 @@ def test_a_fold_is_the_run_of_a_plain_experiment(finished, experiment_file, tmp_
     assert "fold" not in model.notes["data"]
 
 
+def test_seeds_and_metrics_that_a_fold_leaves_undefined(experiment_file, tmp_path, monkeypatch, capsys):
+    """With runs that do nothing but write what they were asked for."""
+    asked = []
+
+    def pretend(arguments, log):
+        run = Path(arguments[arguments.index("--run-dir") + 1])
+        changes = [arguments[place + 1] for place, one in enumerate(arguments) if one == "--set"]
+        experiment = load_experiment(arguments[1], changes)
+        asked.append((experiment.data.fold, experiment.training.seed, experiment.data.test, "--resume" in arguments))
+        number = len(asked)
+        if number == 4:
+            raise TfdomainError("the process was ended")
+        test = {"num_examples": 20, "accuracy": number / 10, "roc_auc": None if number < 3 else 0.5}
+        write_json(run / "environment.json", {"data_fingerprint": "a"})
+        write_json(run / "metrics.json", {"validation": None, "test": test})
+
+    monkeypatch.setattr("tfdomain.training.cross_validation.run_command", pretend)
+    choices = {"folds": 3, "seeds": 2, "time": "day"}
+    with pytest.raises(TfdomainError, match="was ended"):
+        tfdomain.cross_validate(experiment_file, tmp_path / "run", **choices)
+    metrics = tfdomain.cross_validate(experiment_file, tmp_path / "run", **choices)["metrics"]
+    # The fourth was asked for twice: it had not begun, and so there was nothing to resume.
+    assert [(fold.number, fold.seed, fold.time, seed) for fold, seed, _, _ in asked] == [
+        (number, seed, "day", seed) for number, seed in [(1, 3), (2, 3), (3, 3), (1, 4), (1, 4), (2, 4), (3, 4)]
+    ]
+    assert not any(test or resume for _, _, test, resume in asked)
+    accuracies = [0.1, 0.2, 0.3, 0.5, 0.6, 0.7]
+    assert metrics["accuracy"]["interval"] == pytest.approx(resampled_interval(accuracies, (1 + 1 / 2 + 1 / 3) / 3))
+    assert metrics["accuracy"]["num_runs"] == 6
+    assert metrics["roc_auc"] == {"mean": 0.5, "deviation": 0.0, "interval": [0.5, 0.5], "num_runs": 4}
+    assert "fold 3/3, seed 4: accuracy 0.7000 (0 s)" in capsys.readouterr().out
+
+
 def test_the_same_call_again_trains_nothing(finished, experiment_file):
     folder, metrics = finished
     written = (folder / "fold-1-seed-3/metrics.json").stat().st_mtime_ns
@@ -143,8 +178,8 @@ def test_a_child_that_is_killed_is_told_of(tmp_path):
 @pytest.mark.thorough
 def test_a_killed_validation_goes_on(experiment_file, tmp_path):
     command = [
-        sys.executable, "-m", "tfdomain", "validate", str(experiment_file), "--folds", "2", "--seeds", "2",
-        "--set", "training.epochs=40", "--run-dir", str(tmp_path / "folds"),
+        sys.executable, "-m", "tfdomain", "validate", str(experiment_file), "--folds", "2",
+        "--set", "training.epochs=20", "--run-dir", str(tmp_path / "folds"),
     ]  # fmt: skip
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     second = tmp_path / "folds/fold-2-seed-3"
@@ -165,6 +200,6 @@ def test_a_killed_validation_goes_on(experiment_file, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads((second / "progress.json").read_text())["resumed_from_step"] > 0
     assert (tmp_path / "folds/fold-1-seed-3/metrics.json").stat().st_mtime_ns == first
-    assert "fold 2/2, seed 4: accuracy" in done.stdout
+    assert "fold 2/2: accuracy" in done.stdout
     metrics = json.loads((tmp_path / "folds/metrics.json").read_text())
-    assert (metrics["seeds"], metrics["metrics"]["accuracy"]["num_runs"]) == ([3, 4], 4)
+    assert metrics["metrics"]["accuracy"]["num_runs"] == 2
