@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tfdomain.data import parquet, rows_cache
+from tfdomain.data import parquet, rows_cache, table_blocks
 from tfdomain.data.rows import Rows, read_rows
 from tfdomain.data.sources import explained_reading
 from tfdomain.errors import InputError
@@ -244,7 +244,7 @@ def test_the_second_reading_maps_the_cache(tmp_path, monkeypatch):
     def read_again(*_, **__):
         raise AssertionError("the file was read again")
 
-    monkeypatch.setattr(rows_cache, "read_delimited", read_again)
+    monkeypatch.setattr(table_blocks, "read_delimited", read_again)
     second = read(path, tmp_path / "cache")
     assert second.table.equals(first.table)
     assert second.fingerprint == first.fingerprint
@@ -272,15 +272,15 @@ def test_a_damaged_cache_is_made_again(tmp_path):
 
 SLOW_READ = """
 import sys, time
-from tfdomain.data import rows_cache
+from tfdomain.data import table_blocks
 from tfdomain.data.rows import read_rows
-original = rows_cache.read_delimited
+original = table_blocks.read_delimited
 def slow(*arguments, **named):
     for block in original(*arguments, **named):
         yield block
         print("writing", flush=True)
         time.sleep(float(sys.argv[3]))
-rows_cache.read_delimited = slow
+table_blocks.read_delimited = slow
 print(read_rows([sys.argv[1]], texts=["text"], cache_dir=sys.argv[2]).num_rows)
 """
 

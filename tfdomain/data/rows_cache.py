@@ -18,13 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfdomain.data.cache import cache_dir, explained_cache, sweep
-from tfdomain.data.delimited import read_delimited
 from tfdomain.data.faults import Faults, Report
-from tfdomain.data.json_lines import read_json_lines
-from tfdomain.data.parquet import read_parquet
 from tfdomain.data.progress import bar
 from tfdomain.data.rest import REST_COLUMN
 from tfdomain.data.sources import Advance, Block, explained_reading, file_format
+from tfdomain.data.table_blocks import read_table_blocks
 from tfdomain.errors import InputError, TfdomainError
 from tfdomain.files import hash_file, read_json, whole_file, write_json
 
@@ -156,28 +154,24 @@ class _Reading:
         return pa.schema([*((name, pa.string()) for name in names), (LINE_COLUMN, pa.int64())])
 
     def _batches(self, index: int, report: Report, advance: Advance) -> Iterator[pa.RecordBatch]:
-        for block in self._blocks(index, report, advance):
+        blocks = read_table_blocks(
+            self.files[index],
+            texts=self.texts,
+            label=self.label,
+            extra=self.extra,
+            rest=self.rest,
+            column_names=self.column_names,
+            may_be_empty=not self.require_rows,
+            report=report,
+            advance=advance,
+        )
+        for block in blocks:
             sound = self._sound(block, report)
             columns = block.columns | {LINE_COLUMN: pa.array(block.line_numbers)}
             batch = pa.RecordBatch.from_pydict(columns)
             batch = batch if sound.all() else batch.filter(pa.array(sound))
             if batch.num_rows:
                 yield batch
-
-    def _blocks(self, index: int, report: Report, advance: Advance) -> Iterator[Block]:
-        file, (kind, zipped) = self.files[index], self.formats[index]
-        others = [*([self.label] if self.label is not None else []), *self.extra]
-        if kind == "parquet":
-            columns: dict[str, Any] = {"texts": self.texts, "label": self.label, "extra": self.extra}
-            return read_parquet(file, **columns, rest=self.rest, advance=advance)
-        shared: dict[str, Any] = {"zipped": zipped, "report": report, "rest": self.rest, "advance": advance}
-        if kind == "jsonl":
-            may_be_empty = not self.require_rows
-            shared |= {"extra": self.extra, "may_be_empty": may_be_empty}
-            return read_json_lines(file, texts=self.texts, others=others, **shared)
-        delimiter = {"csv": ",", "tsv": "\t"}[kind]
-        shared |= {"in_rest": self.extra, "delimiter": delimiter, "column_names": self.column_names}
-        return read_delimited(file, columns=[*self.texts, *others], **shared)
 
     def _sound(self, block: Block, report: Report) -> np.ndarray:
         sound = np.ones(len(block.line_numbers), bool)
