@@ -35,7 +35,9 @@ MAY_IMPORT = {
     "training": {"models", "pipeline", "evaluation"},
     "pretraining": {"training", "preparation"},
     "serving": {"models", "evaluation"},
-    "cli": {"preparation", "training", "pretraining", "serving", "samples", "startup"},
+    "drafting": {"preparation", "encoders"},
+    "questions": {"drafting"},
+    "cli": {"preparation", "training", "pretraining", "serving", "questions", "samples", "startup"},
 }
 LAZY = ("tensorflow", "keras", "pandas", "pyarrow", "transformers", "sklearn", "matplotlib")
 

@@ -52,6 +52,37 @@ def _options(
     pass
 
 
+@app.command("init")
+def draft(
+    files: Annotated[list[str], typer.Argument(metavar="FILES", help="Data files; test and dev are told by name.")],
+    task: Annotated[
+        str | None, typer.Option(help="classification, multilabel, regression or tagging; default: by the labels.")
+    ] = None,
+    text: Annotated[list[str] | None, typer.Option(help="The text column; twice for pairs.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="The label column; more often for several.")] = None,
+    positive: Annotated[str | None, typer.Option(help="Of two labels, the one that is looked for.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="The checkpoint; default: by the language.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="What to write; default: DATA.yaml.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing, take the guesses.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it is there.")] = False,
+):
+    """Look at a data file, and write an experiment file that trains on it."""
+    from tfdomain.data.paths import find_files
+    from tfdomain.questions import draft_experiment
+
+    draft_experiment(
+        find_files(files, relative_to=Path.cwd()),
+        task=task,
+        texts=text,
+        labels=label,
+        encoder=encoder,
+        positive=positive,
+        output=output,
+        overwrite=overwrite,
+        asks=not yes and sys.stdin.isatty() and sys.stdout.isatty(),
+    )
+
+
 @app.command()
 def prepare(
     files: Annotated[list[str], typer.Argument(metavar="FILES", help="Raw files or globs; formats by their endings.")],
@@ -161,6 +192,20 @@ def pretrain(
 
     print("\n".join(report_lines(run(pretraining, folder, folder=file.parent, resume=resume))))
     print(f"encoder {folder / 'model'}\nmetrics {folder / 'metrics.json'}\nboard   tensorboard --logdir {folder}")
+
+
+@app.command()
+def board(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="A run's folder, or a folder of runs.")] = Path(
+        "runs"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where it is shown; 0 takes a free port.")] = 6006,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+):
+    """Show runs in TensorBoard, until stopped."""
+    from tfdomain.serving.board import serve_board
+
+    serve_board(folder, host=host, port=port)
 
 
 @app.command()

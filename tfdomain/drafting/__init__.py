@@ -1,0 +1,1 @@
+"""A data file becomes an experiment file that trains."""
