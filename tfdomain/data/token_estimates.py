@@ -12,7 +12,7 @@ __all__ = ["estimate_tokens"]
 # each started run of so many letters, since a vocabulary cuts most longer words.
 LETTERS_A_TOKEN = 7
 _CJK = r"\x{3041}-\x{30ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{ac00}-\x{d7a3}\x{20000}-\x{3ffff}"
-_TOKEN = rf"[{_CJK}]|[^\s\pP\pS{_CJK}]{{1,{LETTERS_A_TOKEN}}}|[\pP\pS]"
+_TOKEN = rf"[{_CJK}]|[^\s\pZ\pP\pS{_CJK}]{{1,{LETTERS_A_TOKEN}}}|[\pP\pS]"
 
 
 def estimate_tokens(texts: pa.ChunkedArray | pa.Array) -> np.ndarray:
