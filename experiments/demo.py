@@ -36,7 +36,7 @@ def main() -> None:
     print(f"\nDone in {time.monotonic() - started:.0f} s. What to look at next:")
     print(f"  {RUN}/report.txt      the test report, class by class")
     print(f"  {RUN}/config.yaml     every setting of the run; change one with --set training.epochs=4")
-    print(f"  .venv/bin/tensorboard --logdir {RUN}   curves, confusion matrix, graph at http://localhost:6006")
+    print(f"  .venv/bin/tfdomain board {RUN}   curves, confusion matrix, graph at http://localhost:6006")
     print(f"  .venv/bin/tfdomain serve {SERVED}   the server, for requests of your own")
     print("  README.md              the same with a CSV file of your own")
 

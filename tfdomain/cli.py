@@ -142,7 +142,7 @@ def train(
         if metrics.get(name) is not None:
             print_report(metrics[name], title=name.capitalize())
     print(f"speed   {speed_text(metrics['training'])}")
-    print(f"model   {folder / 'model'}\nmetrics {folder / 'metrics.json'}\nboard   tensorboard --logdir {folder}")
+    print(f"model   {folder / 'model'}\nmetrics {folder / 'metrics.json'}\nboard   tfdomain board {folder}")
 
 
 @app.command()
@@ -191,7 +191,7 @@ def pretrain(
     from tfdomain.pretraining.run import pretrain as run
 
     print("\n".join(report_lines(run(pretraining, folder, folder=file.parent, resume=resume))))
-    print(f"encoder {folder / 'model'}\nmetrics {folder / 'metrics.json'}\nboard   tensorboard --logdir {folder}")
+    print(f"encoder {folder / 'model'}\nmetrics {folder / 'metrics.json'}\nboard   tfdomain board {folder}")
 
 
 @app.command()

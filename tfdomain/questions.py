@@ -19,7 +19,7 @@ from tfdomain.drafting.experiment_text import experiment_text
 from tfdomain.drafting.profile import Profile, Spread
 from tfdomain.drafting.reading import holds_tags, plain_stem, profile_table, profile_tagged, sort_files
 from tfdomain.drafting.remarks import remarks_on
-from tfdomain.drafting.roles import TASKS, Roles, check_task, choose_roles, guess_task
+from tfdomain.drafting.roles import TASKS, Roles, check_task, choose_roles, guess_task, guess_texts
 from tfdomain.drafting.settings import choose_settings, rarer_label
 from tfdomain.errors import InputError
 from tfdomain.files import whole_file
@@ -120,7 +120,7 @@ def _look(
     _print_columns(columns, first)
     spans = [column.name for column in columns.columns if column.kind == "spans" and column.name in ENTITY_KEYS]
     if task == "tagging" or (task is None and spans and not labels):
-        return *_look_at_tags(parts, texts or [_text_of(columns, first)], labels or spans[:1], asked=True), 0
+        return *_look_at_tags(parts, texts or guess_texts(columns, first, spans), labels or spans[:1], asked=True), 0
     roles = choose_roles(columns, first, task=task, texts=texts, labels=labels)
     if asks:
         roles = _ask_roles(columns, roles, task, texts, labels)
@@ -147,10 +147,6 @@ def _look_at_tags(
         raise InputError(error.problem, where=error.where, mend=mend) from None
     keys = {"text": text} if text != "text" else {}
     return profile, keys | ({"entities": entities} if entities is not None else {})
-
-
-def _text_of(columns: FileColumns, file: Path) -> str:
-    return choose_roles(columns, file, labels=[columns.columns[0].name]).texts[0]
 
 
 def _ask_roles(

@@ -139,7 +139,10 @@ def test_tags_with_faults():
     [
         ({"labels": {"good": 3}}, r"--label label: every row has the label 'good'"),
         ({"task": "multilabel", "labels": {}}, r"no row has a label"),
-        ({"task": "regression", "labels": {}, "numbers": {"y": (2.0, 2.0, 2.0)}}, r"--label y: every row has the value 2"),
+        (
+            {"task": "regression", "labels": {}, "numbers": {"y": (2.0, 2.0, 2.0)}},
+            r"--label y: every row has the value 2",
+        ),
         ({"num_empty": 1000}, r"--text text: every text is empty"),
         ({"positive": "none"}, r"'none' is none of two labels; name 'good' or 'bad'"),
         ({"labels": {"a": 1, "b": 1, "c": 1}, "positive": "a"}, r"leave it out"),

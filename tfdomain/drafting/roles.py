@@ -11,7 +11,7 @@ from tfdomain.data.names import near_names
 from tfdomain.data.sources import unknown_column
 from tfdomain.errors import InputError
 
-__all__ = ["TASKS", "Roles", "choose_roles", "guess_task"]
+__all__ = ["TASKS", "Roles", "check_task", "choose_roles", "guess_task", "guess_texts"]
 
 TASKS = ("classification", "multilabel", "regression", "tagging")
 """The tasks that a draft is written for; pairs of texts are two text columns of the first three."""
@@ -84,7 +84,7 @@ def choose_roles(
     for name in (*(texts or ()), *(labels or ())):
         if columns.named(name) is None:
             raise unknown_column(name, [column.name for column in columns.columns], file)
-    texts = list(texts or _guess_texts(columns, file, labels or ()))
+    texts = list(texts or guess_texts(columns, file, labels or ()))
     labels = list(labels or [_guess_label(columns, file, texts)])
     if set(texts) & set(labels):
         raise InputError(f"{labels[0]!r} is a text column too", where="--label", mend="name the column of labels")
@@ -119,7 +119,12 @@ def guess_task(columns: FileColumns, labels: Sequence[str]) -> str:
     return "regression" if is_measure and column.num_distinct > 2 else "classification"
 
 
-def _guess_texts(columns: FileColumns, file: Path, labels: Sequence[str]) -> list[str]:
+def guess_texts(columns: FileColumns, file: Path, labels: Sequence[str]) -> list[str]:
+    """The text column, or the two of a pair, among those that are no labels.
+
+    Raises:
+        InputError: None looks like a text.
+    """
     found = [column for column in columns.columns if column.kind == "text" and column.name not in labels]
     if not found:
         # A file of short queries, say: what is named as a text is one, whatever it looks like.

@@ -189,7 +189,7 @@ def _left_out(profile: Profile) -> str:
         reasons.append(f"{_rows(profile.num_faults)} with faults")
     if profile.unseen:
         reasons.append("rows to test with labels that training has not")
-    return f"{' and '.join(reasons)} are left out, and counted" if reasons else ""
+    return f"left out, and counted: {', '.join(reasons)}" if reasons else ""
 
 
 def _model(profile: Profile, encoder: str, positive: str | None, is_validated: bool) -> list[Setting]:
