@@ -184,8 +184,7 @@ def test_a_person_is_asked(folder, capsys, monkeypatch):
     rows = [(text, text.upper(), n % 2, "ab"[n % 2]) for n, text in enumerate(texts(40))]
     write_rows(folder / "a.csv", ("one", "two", "n", "label"), rows)
     (folder / "taken.yaml").write_text("mine")
-    answers = ["none", "two", "", "label", "wrong", "classification", "owner/encoder", "b", "taken.yaml", "y"]
-    answers[2:3] = []
+    answers = ["none", "two", "label", "wrong", "classification", "owner/encoder", "b", "taken.yaml", "y"]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers) + "\n"))
     assert draft_experiment([folder / "a.csv"], asks=True).name == "taken.yaml"
     shown = capsys.readouterr().out
@@ -194,6 +193,16 @@ def test_a_person_is_asked(folder, capsys, monkeypatch):
     found = yaml.safe_load((folder / "taken.yaml").read_text())
     assert (found["data"]["text"], found["data"]["label"], found["encoder"]) == ("two", "label", "owner/encoder")
     assert found["model"]["positive"] == "b"
+
+
+def test_a_person_may_know_a_label_where_nothing_looks_like_one(folder, capsys, monkeypatch):
+    rows = [(text, f"name {n}") for n, text in enumerate(texts(30))]
+    write_rows(folder / "a.csv", ("text", "who"), [*rows, (rows[0][0], "name 1")])
+    assert run("init", "a.csv") == 2
+    assert "no column looks like a label" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.StringIO("\nwho\n\n\n\n"))
+    draft_experiment([folder / "a.csv"], asks=True)
+    assert drafted(folder)["data"]["label"] == "who"
 
 
 def test_what_flags_say_is_not_asked(folder, monkeypatch):

@@ -19,7 +19,7 @@ from tfdomain.drafting.experiment_text import experiment_text
 from tfdomain.drafting.profile import Profile, Spread
 from tfdomain.drafting.reading import holds_tags, plain_stem, profile_table, profile_tagged, sort_files
 from tfdomain.drafting.remarks import remarks_on
-from tfdomain.drafting.roles import TASKS, Roles, check_task, choose_roles, guess_task, guess_texts
+from tfdomain.drafting.roles import TASKS, Roles, check_task, choose_roles, guess_label, guess_task, guess_texts
 from tfdomain.drafting.settings import choose_settings, rarer_label
 from tfdomain.errors import InputError
 from tfdomain.files import whole_file
@@ -28,6 +28,7 @@ __all__ = ["draft_experiment"]
 
 SHOWN_LABELS, SHOWN_FAULTS = 8, 5
 EXAMPLE_CHARACTERS = 32
+LEAST_SHARE = 0.05
 FEATURE_KINDS = ("number", "category", "date", "flag")
 LOG_WIDTH = 160
 
@@ -121,9 +122,9 @@ def _look(
     spans = [column.name for column in columns.columns if column.kind == "spans" and column.name in ENTITY_KEYS]
     if task == "tagging" or (task is None and spans and not labels):
         return *_look_at_tags(parts, texts or guess_texts(columns, first, spans), labels or spans[:1], asked=True), 0
-    roles = choose_roles(columns, first, task=task, texts=texts, labels=labels)
     if asks:
-        roles = _ask_roles(columns, roles, task, texts, labels)
+        task, texts, labels = _ask_roles(columns, first, task, texts, labels)
+    roles = choose_roles(columns, first, task=task, texts=texts, labels=labels)
     keys: dict[str, Any] = {"column_names": columns.column_names} if columns.column_names else {}
     keys |= {"text": _one_or_many(roles.texts), "label": _one_or_many(roles.labels)}
     column = columns.named(roles.labels[0])
@@ -150,21 +151,25 @@ def _look_at_tags(
 
 
 def _ask_roles(
-    columns: FileColumns,
-    roles: Roles,
-    task: str | None,
-    texts: Sequence[str] | None,
-    labels: Sequence[str] | None,
+    columns: FileColumns, file: Path, task: str | None, texts: Sequence[str] | None, labels: Sequence[str] | None
 ) -> Roles:
     names = [column.name for column in columns.columns]
     if not texts:
-        roles = roles._replace(texts=_ask_columns("Text column (two for pairs)", roles.texts, names, most=2))
+        guess = _if_any(lambda: guess_texts(columns, file, labels or ()))
+        texts = _ask_columns("Text column (two for pairs)", guess, names, most=2)
     if not labels:
-        roles = roles._replace(labels=_ask_columns("Label column (or several)", roles.labels, names))
-    if task is None:
-        likely = guess_task(columns, roles.labels)
-        roles = roles._replace(task=_ask("Task", likely, [one for one in TASKS if one != "tagging"]))
-    return roles
+        guess = _if_any(lambda: [guess_label(columns, file, texts)])
+        labels = _ask_columns("Label column (or several)", guess, names)
+    task = task or _ask("Task", guess_task(columns, labels), [one for one in TASKS if one != "tagging"])
+    return Roles(task, list(texts), list(labels))
+
+
+def _if_any(guess: Callable[[], list[str]]) -> list[str]:
+    """The guess; nothing where there is none, since a person may know better."""
+    try:
+        return guess()
+    except InputError:
+        return []
 
 
 def _ask_columns(question: str, default: list[str], names: list[str], most: int | None = None) -> list[str]:
@@ -178,7 +183,7 @@ def _ask_columns(question: str, default: list[str], names: list[str], most: int 
             raise typer.BadParameter(f"at most {most}")
         return found
 
-    return _prompt(question, ", ".join(default), check)
+    return _prompt(question, ", ".join(default) or None, check)
 
 
 def _ask(question: str, default: str | None, choices: list[str]) -> str:
@@ -234,7 +239,8 @@ def _print_columns(columns: FileColumns, file: Path) -> None:
             Text(examples, no_wrap=True, overflow="ellipsis"),
         )  # fmt: skip
     about = "without a header, " if columns.column_names else ""
-    print(f"{file.name}: {about}{len(columns.columns)} columns, by the first {columns.num_rows:,} rows")
+    width = "1 column" if len(columns.columns) == 1 else f"{len(columns.columns)} columns"
+    print(f"{file.name}: {about}{width}, by the first {columns.num_rows:,} rows")
     _console().print(table)
     print()
 
@@ -293,7 +299,7 @@ def _spread(lengths: Spread) -> str:
 
 
 def _languages(profile: Profile) -> str:
-    shown = [f"{language_name(name)} {share:.0%}" for name, share in profile.languages.items() if share >= 0.01]
+    shown = [f"{language_name(name)} {share:.0%}" for name, share in profile.languages.items() if share >= LEAST_SHARE]
     return ", ".join(shown[:3]) or "too short to tell"
 
 

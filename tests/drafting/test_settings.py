@@ -90,7 +90,7 @@ def test_the_validation_share_shrinks_as_rows_grow(rows, share):
     found = values(num_rows=rows)
     assert found["data"].get("validation") == share
     assert ("best" in found["training"]) == (share is not None)
-    assert ("threshold" in found["model"]) == (share is not None)
+    assert ({"positive", "threshold"} <= set(found["model"])) == (share is not None)
 
 
 def test_files_that_are_held_out():

@@ -187,7 +187,8 @@ def _decoded(value: Any) -> Any:
 
 def _number(name: str, plain: list[str], shared: dict[str, Any]) -> Column:
     numbers = as_numbers(plain, name)[0]
-    whole = bool((numbers == numbers.round()).all()) and not any("." in value for value in plain)
+    # 1.0 and 2.0 are integers: a column of them with a gap comes from pandas so.
+    whole = bool((numbers == numbers.round()).all())
     is_counter = whole and shared["num_distinct"] == len(plain) > 20 and _rises(numbers.tolist())
     return Column(name, "identifier" if is_counter else "number", **shared, whole=whole)
 

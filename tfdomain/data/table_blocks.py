@@ -47,9 +47,7 @@ def read_table_blocks(
         return read_parquet(file, texts=list(texts), label=label, extra=list(extra), rest=rest, advance=advance)
     shared: dict[str, Any] = {"zipped": zipped, "report": report, "rest": rest, "advance": advance}
     if kind == "jsonl":
-        return read_json_lines(
-            file, texts=list(texts), others=others, extra=extra, may_be_empty=may_be_empty, **shared
-        )
+        return read_json_lines(file, texts=list(texts), others=others, extra=extra, may_be_empty=may_be_empty, **shared)
     return read_delimited(
         file,
         columns=[*texts, *others],

@@ -11,7 +11,7 @@ from tfdomain.data.names import near_names
 from tfdomain.data.sources import unknown_column
 from tfdomain.errors import InputError
 
-__all__ = ["TASKS", "Roles", "check_task", "choose_roles", "guess_task", "guess_texts"]
+__all__ = ["TASKS", "Roles", "check_task", "choose_roles", "guess_label", "guess_task", "guess_texts"]
 
 TASKS = ("classification", "multilabel", "regression", "tagging")
 """The tasks that a draft is written for; pairs of texts are two text columns of the first three."""
@@ -85,7 +85,7 @@ def choose_roles(
         if columns.named(name) is None:
             raise unknown_column(name, [column.name for column in columns.columns], file)
     texts = list(texts or guess_texts(columns, file, labels or ()))
-    labels = list(labels or [_guess_label(columns, file, texts)])
+    labels = list(labels or [guess_label(columns, file, texts)])
     if set(texts) & set(labels):
         raise InputError(f"{labels[0]!r} is a text column too", where="--label", mend="name the column of labels")
     return Roles(task or guess_task(columns, labels), texts, labels)
@@ -115,8 +115,7 @@ def guess_task(columns: FileColumns, labels: Sequence[str]) -> str:
     if column.kind == "labels":
         return "multilabel"
     is_measure = column.kind == "number" and (not column.whole or column.num_distinct > MOST_NUMBERS)
-    # 1.0 and 2.0 are classes that pandas has made floats.
-    return "regression" if is_measure and column.num_distinct > 2 else "classification"
+    return "regression" if is_measure else "classification"
 
 
 def guess_texts(columns: FileColumns, file: Path, labels: Sequence[str]) -> list[str]:
@@ -150,7 +149,12 @@ def _is_pair(one: Column, other: Column, is_unnamed: bool) -> bool:
     return bool(sides[0] and sides[1] and sides[0][1].lower() == sides[1][1].lower() and one.name != other.name)
 
 
-def _guess_label(columns: FileColumns, file: Path, texts: Sequence[str]) -> str:
+def guess_label(columns: FileColumns, file: Path, texts: Sequence[str]) -> str:
+    """The label column, among those that are no texts.
+
+    Raises:
+        InputError: None looks like a label.
+    """
     usable = {"category", "flag", "number", "labels"}
     found = [column for column in columns.columns if column.kind in usable and column.name not in texts]
     found = [column for column in found if column.num_distinct > 1 and column.filled > 0.1]

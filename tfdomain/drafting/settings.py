@@ -199,7 +199,7 @@ def _model(profile: Profile, encoder: str, positive: str | None, is_validated: b
     if encoder == SMALL_ENCODER:
         settings.append(Setting("model.pooling", "mean", "as this encoder was trained"))
     rarer = rarer_label(profile)
-    if rarer is not None:
+    if is_validated and rarer is not None:
         why = "the label that is looked for" + ("" if positive else ": the rarer one, unless you mean the other")
         settings.append(Setting("model.positive", positive or rarer, why))
     if is_validated and (rarer is not None or profile.task == "multilabel"):
