@@ -77,8 +77,9 @@ def test_every_room_has_its_place():
     assert rooms - {"__init__", "__main__"} == set(MAY_IMPORT)
 
 
-def test_data_knows_no_tensorflow():
-    script = f"import sys, {', '.join(_modules('data'))}; assert 'tensorflow' not in sys.modules"
+@pytest.mark.parametrize("room", ["data", "drafting"])
+def test_some_rooms_know_no_tensorflow(room):
+    script = f"import sys, {', '.join(_modules(room))}; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

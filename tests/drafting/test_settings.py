@@ -155,8 +155,8 @@ def test_what_cannot_be_learned_is_refused(changes, expected):
 
 def test_names_that_yaml_takes_for_something_else_stay_names():
     columns = {"text": "on", "label": "yes: no # 1", "column_names": ["1", "null", "a, b", "[x]"]}
-    drafted = settings(columns=columns, labels={"true": 5, "0\n1": 4}, files={"train": ["a b: #1.csv"]})
-    text = experiment_text(drafted, head=["first\nline"])
+    drafted = settings(columns=columns, labels={"true": 5, "0\n\x1b\x07\ufeff1": 4}, files={"train": ["a b: #1.csv"]})
+    text = experiment_text(drafted, head="first\nline")
     assert yaml.safe_load(text) == values_of(drafted)
     assert text.startswith("# first line\n")
     assert max(map(len, text.splitlines())) <= 120

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import yaml
 
+from tfdomain.drafting.printable import printable
 from tfdomain.drafting.settings import Setting
 
 __all__ = ["experiment_text"]
@@ -12,14 +13,14 @@ __all__ = ["experiment_text"]
 WIDTH = 110
 
 
-def experiment_text(settings: Sequence[Setting], *, head: Sequence[str] = ()) -> str:
+def experiment_text(settings: Sequence[Setting], *, head: str = "") -> str:
     """The YAML of settings: each key with its reason above it.
 
     Args:
         settings: In the order of the file; those of a section one after the other.
-        head: Lines to begin with.
+        head: A comment to begin with.
     """
-    lines = [line for text in head for line in _comment(text, "")]
+    lines = _comment(head, "")
     section = ""
     for setting in settings:
         sections, _, key = setting.key.rpartition(".")
@@ -36,6 +37,5 @@ def experiment_text(settings: Sequence[Setting], *, head: Sequence[str] = ()) ->
 
 def _comment(text: str, indent: str) -> list[str]:
     # A line end in a label's name would end the comment.
-    text = " ".join(text.split())
     begin = f"{indent}# "
-    return textwrap.wrap(text, WIDTH, initial_indent=begin, subsequent_indent=begin, break_on_hyphens=False)
+    return textwrap.wrap(printable(text), WIDTH, initial_indent=begin, subsequent_indent=begin, break_on_hyphens=False)

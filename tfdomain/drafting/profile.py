@@ -79,6 +79,11 @@ class Profile:
         return sum(self.faults.values())
 
     @property
+    def num_usable(self) -> int:
+        """How many rows have a text."""
+        return self.num_rows - self.num_empty
+
+    @property
     def language(self) -> str | None:
         """The language of most texts, if they have one."""
         name, share = next(iter(self.languages.items()), ("", 0.0))

@@ -1,6 +1,7 @@
 """What a person should look at before training on a file."""
 
 from tfdomain.data.labels import alike
+from tfdomain.drafting.printable import LABEL_CHARACTERS, printable
 from tfdomain.drafting.profile import Profile
 
 __all__ = ["remarks_on"]
@@ -50,4 +51,6 @@ def remarks_on(profile: Profile, num_others: int = 0) -> list[str]:
 
 def _listed(names: list[str]) -> str:
     rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
+    return ", ".join(printable(name, LABEL_CHARACTERS) for name in names[:SHOWN]) + (
+        f" and {rest:,} more" if rest > 0 else ""
+    )

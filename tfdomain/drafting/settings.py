@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from tfdomain.config import experiment_from
 from tfdomain.drafting.encoders import SMALL_ENCODER
+from tfdomain.drafting.printable import LABEL_CHARACTERS, printable
 from tfdomain.drafting.profile import Profile
 from tfdomain.errors import InputError
 
-__all__ = ["Setting", "choose_settings", "rarer_label", "values_of"]
+__all__ = ["Setting", "choose_settings", "one_or_many", "rarer_label", "values_of"]
 
 LENGTH_STEP, LEAST_LENGTH, LONGEST_WINDOW = 16, 16, 256
 SPECIAL_TOKENS = 2
@@ -66,7 +67,7 @@ def choose_settings(
         InputError: There is nothing to learn in the files, or `positive` is none of two labels.
     """
     _check(profile, columns, positive)
-    is_validated = "validation" in files or profile.num_rows >= LEAST_ROWS_TO_SPLIT
+    is_validated = "validation" in files or profile.num_usable >= LEAST_ROWS_TO_SPLIT
     settings = [
         Setting("name", name),
         Setting("task", profile.task, _why_task(profile, columns)),
@@ -100,9 +101,14 @@ def rarer_label(profile: Profile) -> str | None:
     return first if count < other else second
 
 
+def one_or_many(names: Sequence[str]) -> str | list[str]:
+    """One name as it is, several as a list: the two forms that the keys of an experiment take."""
+    return names[0] if len(names) == 1 else list(names)
+
+
 def _check(profile: Profile, columns: Mapping[str, Any], positive: str | None) -> None:
     where, mend = f"--label {columns.get('label')}", "name the column of labels, or give more rows"
-    if profile.num_rows == profile.num_empty:
+    if not profile.num_usable:
         raise InputError("every text is empty", where=f"--text {columns['text']}", mend="name the column of texts")
     if profile.task == "classification" and len(profile.labels) < 2:
         raise InputError(f"every row has the label {next(iter(profile.labels))!r}", where=where, mend=mend)
@@ -112,8 +118,9 @@ def _check(profile: Profile, columns: Mapping[str, Any], positive: str | None) -
         if least == largest:
             raise InputError(f"every row has the value {least:g}", where=f"--label {name}", mend=mend)
     if positive is not None and (rarer_label(profile) is None or positive not in profile.labels):
-        choices = " or ".join(map(repr, profile.labels)) if len(profile.labels) == 2 else "leave it out"
-        raise InputError(f"{positive!r} is none of two labels", where="--positive", mend=f"name {choices}")
+        names = " or ".join(map(repr, profile.labels))
+        mend = f"name {names}" if rarer_label(profile) is not None else "leave it out: there are not just two"
+        raise InputError(f"{positive!r} is none of two labels", where="--positive", mend=mend)
 
 
 def _why_task(profile: Profile, columns: Mapping[str, Any]) -> str:
@@ -132,7 +139,7 @@ def _why_task(profile: Profile, columns: Mapping[str, Any]) -> str:
         )
         return f"{several}; {profile.num_unlabelled:,} rows have none" if profile.num_unlabelled else several
     counts = list(profile.labels.items())
-    shown = ", ".join(f"{label} ({count:,})" for label, count in counts[:3])
+    shown = ", ".join(f"{printable(label, LABEL_CHARACTERS)} ({count:,})" for label, count in counts[:3])
     return f"{columns['label']!r} has {len(counts)} values: {shown}" + (", ..." if len(counts) > 3 else "")
 
 
@@ -154,19 +161,19 @@ def _max_length(profile: Profile, num_positions: int, *, is_pair: bool) -> Setti
 
 
 def _data(profile: Profile, files: Mapping[str, Sequence[str]], columns: Mapping[str, Any]) -> list[Setting]:
-    settings = [Setting("data.train", _one_or_many(files["train"]), f"{profile.num_rows:,} rows")]
+    settings = [Setting("data.train", one_or_many(files["train"]), f"{profile.num_rows:,} rows")]
     if "validation" in files:
         why = f"{profile.held_out['validation']:,} rows, by the file's name"
-        settings.append(Setting("data.validation", _one_or_many(files["validation"]), why))
-    elif profile.num_rows >= LEAST_ROWS_TO_SPLIT:
-        share = _validation_share(profile.num_rows)
+        settings.append(Setting("data.validation", one_or_many(files["validation"]), why))
+    elif profile.num_usable >= LEAST_ROWS_TO_SPLIT:
+        share = _validation_share(profile.num_usable)
         how = ", of each label alike" if profile.task == "classification" else ""
         settings.append(
-            Setting("data.validation", share, f"about {round(share * profile.num_rows):,} rows to choose by{how}")
+            Setting("data.validation", share, f"about {round(share * profile.num_usable):,} rows to choose by{how}")
         )
     if "test" in files:
         why = f"{profile.held_out['test']:,} rows, by the file's name; measured once, at the end"
-        settings.append(Setting("data.test", _one_or_many(files["test"]), why))
+        settings.append(Setting("data.test", one_or_many(files["test"]), why))
     unnamed = "the file has no header; these names stand for its columns in their order"
     settings += [
         Setting(f"data.{key}", value, unnamed if key == "column_names" else "") for key, value in columns.items()
@@ -210,7 +217,7 @@ def _model(profile: Profile, encoder: str, positive: str | None, is_validated: b
 
 
 def _training(profile: Profile, encoder: str, is_validated: bool) -> list[Setting]:
-    rows = profile.num_rows - profile.num_empty
+    rows = profile.num_usable
     batch_size = 16 if rows < 2_000 else 32
     epochs = 10 if rows < 1_000 else 5 if rows < 20_000 else 3 if rows < 100_000 else 2
     settings = [
@@ -220,7 +227,7 @@ def _training(profile: Profile, encoder: str, is_validated: bool) -> list[Settin
     ]
     counts = list(profile.labels.values())
     if profile.task == "classification" and counts[0] >= UNEVEN * counts[-1]:
-        first, *_, rarest = profile.labels
+        first, *_, rarest = (printable(label, LABEL_CHARACTERS) for label in profile.labels)
         why = f"{first} has {counts[0]:,} rows, {rarest} {counts[-1]:,}: errors on rare labels weigh more"
         settings.append(Setting("training.class_weights", "balanced", why))
     if is_validated:
@@ -240,10 +247,6 @@ def _validation_share(num_rows: int) -> float:
     if num_rows * 0.1 > VALIDATION_ROWS:
         return float(f"{VALIDATION_ROWS / num_rows:.1g}")
     return 0.2 if num_rows < 500 else 0.15 if num_rows < 2_000 else 0.1
-
-
-def _one_or_many(files: Sequence[str]) -> str | list[str]:
-    return files[0] if len(files) == 1 else list(files)
 
 
 def _rows(count: int) -> str:
