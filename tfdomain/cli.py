@@ -59,7 +59,7 @@ def draft(
         str | None, typer.Option(help="classification, multilabel, regression or tagging; default: by the labels.")
     ] = None,
     text: Annotated[list[str] | None, typer.Option(help="The text column; twice for pairs.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="The label column; more often for several.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="The label column; repeat it for several.")] = None,
     positive: Annotated[str | None, typer.Option(help="Of two labels, the one that is looked for.")] = None,
     encoder: Annotated[str | None, typer.Option(help="The checkpoint; default: by the language.")] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="What to write; default: DATA.yaml.")] = None,
@@ -196,7 +196,7 @@ def pretrain(
 
 @app.command()
 def board(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="A run's folder, or a folder of runs.")] = Path(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a folder of runs.")] = Path(
         "runs"
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where it is shown; 0 takes a free port.")] = 6006,
