@@ -62,7 +62,9 @@ def test_version_and_help(capsys):
     assert capsys.readouterr().out == f"tfdomain {tfdomain.__version__}\n"
     assert run("--help") == 0
     shown = capsys.readouterr().out
-    assert all(command in shown for command in ("init", "train", "board", "evaluate", "predict", "export", "serve", "data"))
+    assert all(
+        command in shown for command in ("init", "train", "board", "evaluate", "predict", "export", "serve", "data")
+    )
 
 
 def test_train_prints_report_and_places(inside, capsys):

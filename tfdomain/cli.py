@@ -196,9 +196,7 @@ def pretrain(
 
 @app.command()
 def board(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a folder of runs.")] = Path(
-        "runs"
-    ),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a folder of runs.")] = Path("runs"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where it is shown; 0 takes a free port.")] = 6006,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
 ):

@@ -121,6 +121,8 @@ def test_a_file_without_a_header_gets_names(tmp_path, content):
         "text,label\nit is lost,bad\nwe paid,good\ntext,label\nmy card,bad\n",  # two files put together
         "0,1\nit is lost,bad\nwe paid,good\n",  # pandas' names of columns without names
         ",text\n0,it is lost\n1,we paid\n",  # pandas' index
+        "text,2024\nit is lost,1\nwe paid,0\n",
+        "text,spam\nit is lost,ham\nwe paid,spam\n",
     ],
 )
 def test_a_header_is_not_taken_for_a_row(tmp_path, content):

@@ -76,7 +76,8 @@ class FileColumns(NamedTuple):
 def read_columns(file: Path, *, num_rows: int = SAMPLED_ROWS) -> FileColumns:
     """Looks at the first rows of a CSV, TSV, JSON Lines or Parquet file.
 
-    A CSV or TSV has no header if its first row holds a number, or a value that its column holds again.
+    A CSV or TSV has no header if its first row has a phrase in the column of the longest texts, and a number in another
+    or a value that its column holds again.
 
     Args:
         file: Perhaps gzipped.
@@ -121,14 +122,14 @@ def _first_rows(file: Path, most: int, names: list[str] | None) -> tuple[dict[st
 def _has_no_header(values: Mapping[str, list[Any]]) -> bool:
     """Whether what stands in the place of names are values."""
     names = list(values)
-    numbers = [name for name, malformed in zip(names, as_numbers(names, "header")[1], strict=True) if not malformed]
-    numbers = [name for name in numbers if any(character.isdigit() for character in name)]
-    if numbers and numbers != [str(number) for number in range(len(numbers))]:
-        # 0, 1, 2 are what pandas names columns without names.
-        return True
+    longest = max(names, key=lambda name: sum(len(cell or "") for cell in values[name]), default="")
+    if not _is_phrase(longest):
+        # What is above the texts is a name: a column may well be called 2024, or hold its name as a value.
+        return False
+    is_number = (any(map(str.isdigit, name)) and not as_numbers([name], "header")[1][0] for name in names)
     repeated = [name for name in names if name and name in values[name]]
     # Files that were put together may repeat their header; then each name stands in its column.
-    return 0 < len(repeated) < len(names)
+    return any(is_number) or 0 < len(repeated) < len(names)
 
 
 def _describe(name: str, cells: list[Any], num_rows: int) -> Column:
