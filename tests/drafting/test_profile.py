@@ -80,6 +80,17 @@ def test_label_sets(tmp_path):
     assert found.faults == {"labels that cannot be read": 1}
 
 
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [("multilabel", r"a\.csv: line 2: 'y' is 'p', not 0 or 1"), ("regression", r"a\.csv: line 2.*y")],
+)
+def test_labels_of_which_none_can_be_read(tmp_path, task, expected):
+    rows = [(f"my loan number {n} is paid", "1", label) for n, label in enumerate("pqr")]
+    path = write(tmp_path / "a.csv", ("text", "x", "y"), rows)
+    with pytest.raises(InputError, match=expected):
+        profile(path, labels=["x", "y"], task=task)
+
+
 def test_numbers_with_faults(tmp_path):
     rows = [(f"the house number {n} is old", value) for n, value in enumerate(["0.5", "1.25", "n/a", "7"])]
     found = profile(write(tmp_path / "a.csv", ("text", "price"), rows), labels=["price"], task="regression")

@@ -78,6 +78,12 @@ def test_several_labels(kind, task):
     ("columns", "asked", "expected"),
     [
         ([TEXT, FEW], {"labels": ["prodct"]}, r"no column 'prodct'.*did you mean 'product'"),
+        ([TEXT, FEW], {"texts": ["text"] * 3}, r"--text: names 3 columns; name one, or two for pairs"),
+        (
+            [TEXT, FEW, column("a", "flag")],
+            {"labels": ["product", "a"], "task": "classification"},
+            r"--label: names 2 columns for one label a row.*--task multilabel",
+        ),
         ([TEXT, FEW], {"texts": ["none"]}, r"a\.csv: has no column 'none'"),
         ([TEXT, FEW], {"texts": ["text"], "labels": ["text"]}, r"--label: 'text' is a text column too"),
         ([TEXT, FEW], {"task": "classify"}, r"there is no task 'classify'; did you mean classification"),

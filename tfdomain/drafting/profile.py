@@ -107,9 +107,12 @@ def profile_rows(
         labels: The label columns.
         delimiter: Of label sets in a column, what stands between two.
         advance: Told of the rows done.
+
+    Raises:
+        InputError: Not one row has labels that can be read.
     """
     columns = {name: rows.table.column(name) for name in labels}
-    found, bad = _labels_of(columns, task, delimiter)
+    found, bad = _labels_of(columns, task, delimiter, rows.where)
     # Numbers of one text may differ, and lists are not compared.
     answer = next(iter(columns.values())) if task != "regression" and len(columns) == 1 else None
     if answer is not None and not pa.types.is_string(answer.type):
@@ -168,7 +171,7 @@ def _count_faults(rows: Rows) -> dict[str, int]:
 
 
 def _labels_of(
-    columns: Mapping[str, pa.ChunkedArray], task: str, delimiter: str
+    columns: Mapping[str, pa.ChunkedArray], task: str, delimiter: str, where: Callable[[int], str]
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """What the profile says of the labels, and the faults in them."""
     names = list(columns)
@@ -177,9 +180,9 @@ def _labels_of(
         sound = targets.values[targets.sound].astype(float)
         if not len(sound):
             # What is wrong with them is told after all.
-            target_values(list(columns.values()), names)
+            target_values(list(columns.values()), names, where=where)
         stacked = zip(names, sound.min(axis=0), sound.mean(axis=0), sound.max(axis=0), strict=True)
-        faults = {f"{kind} in {names[0]!r}": count for kind, count in targets.counts.items()}
+        faults = {f"{kind} in {' or '.join(map(repr, names))}": count for kind, count in targets.counts.items()}
         return {"numbers": {name: tuple(map(float, three)) for name, *three in stacked}}, faults
     if task == "classification":
         [column] = columns.values()
@@ -195,6 +198,8 @@ def _labels_of(
         counts += sound.sum(axis=0)
         num_unlabelled += int((sound.sum(axis=1) == 0).sum())
         num_bad += len(ids) - len(sound)
+    if num_bad == len(next(iter(columns.values()))):
+        label_set_names(sets, delimiter=delimiter, where=where)
     faults = {"labels that cannot be read": num_bad} if num_bad else {}
     named = _by_frequency(dict(zip(labels, counts.tolist(), strict=True)))
     return {"labels": named, "num_unlabelled": num_unlabelled}, faults

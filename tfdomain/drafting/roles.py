@@ -88,6 +88,11 @@ def choose_roles(
     labels = list(labels or [guess_label(columns, file, texts)])
     if set(texts) & set(labels):
         raise InputError(f"{labels[0]!r} is a text column too", where="--label", mend="name the column of labels")
+    if len(texts) > 2:
+        raise InputError(f"names {len(texts)} columns", where="--text", mend="name one, or two for pairs")
+    if task == "classification" and len(labels) > 1:
+        mend = "name one; --task multilabel takes several columns of 0 and 1"
+        raise InputError(f"names {len(labels)} columns for one label a row", where="--label", mend=mend)
     return Roles(task or guess_task(columns, labels), texts, labels)
 
 

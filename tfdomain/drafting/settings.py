@@ -112,7 +112,7 @@ def _check(profile: Profile, columns: Mapping[str, Any], positive: str | None) -
         raise InputError("every text is empty", where=f"--text {columns['text']}", mend="name the column of texts")
     if profile.task == "classification" and len(profile.labels) < 2:
         raise InputError(f"every row has the label {next(iter(profile.labels))!r}", where=where, mend=mend)
-    if profile.task == "multilabel" and not profile.labels:
+    if profile.task == "multilabel" and not any(profile.labels.values()):
         raise InputError("no row has a label", where=where, mend=mend)
     for name, (least, _, largest) in profile.numbers.items():
         if least == largest:
