@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from tfdomain.config import FitOptions, load_experiment, save_experiment, validated
+from tfdomain.config import FitOptions, load_experiment, save_config, validated
 from tfdomain.errors import InputError
 
 EXPERIMENT = """
@@ -54,7 +54,7 @@ def test_assignments_win_over_the_file(load):
 
 def test_what_is_saved_is_what_was_meant(load, tmp_path):
     experiment = load("training.class_weights={default: 2.0}", "training.clip_norm=null")
-    save_experiment(experiment, tmp_path / "resolved.yaml")
+    save_config(experiment, tmp_path / "resolved.yaml")
     assert load_experiment(tmp_path / "resolved.yaml") == experiment
     assert yaml.safe_load((tmp_path / "resolved.yaml").read_text())["training"]["label_smoothing"] == 0.0
 
