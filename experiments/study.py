@@ -50,7 +50,9 @@ def main() -> None:
     *first, own = commands(arguments.name, studies[arguments.name])
     for command in first:
         run(command, to, [])
-    run(own, to, arguments.set)
+    # A run that was interrupted goes on, and one that is complete says so.
+    resumes = own[:2] in (["tfdomain", "train"], ["tfdomain", "pretrain"]) and (to / "config.yaml").is_file()
+    run([*own, "--resume"] if resumes else own, to, arguments.set)
 
 
 def commands(name: str, study: dict) -> list[list[str]]:

@@ -67,3 +67,16 @@ def test_a_command_that_fails_ends_the_study_with_its_code(study, monkeypatch, t
     with pytest.raises(SystemExit, match="2"):
         study.main()
     assert f"--to {tmp_path}/lendingclub" in capsys.readouterr().out
+
+
+def test_an_interrupted_study_goes_on(study, monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setenv("TFDOMAIN_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(study.subprocess, "run", lambda command: ran.append(command) or SimpleNamespace(returncode=0))
+    monkeypatch.setattr("sys.argv", ["study.py", "run", "stsb", "--to", str(tmp_path / "run")])
+    study.main()
+    assert "--resume" not in ran[-1]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").touch()
+    study.main()
+    assert ran[-1][-1] == "--resume"

@@ -30,7 +30,9 @@ def main() -> None:
             changes = [*arguments.set, f"model.decoder={decoder}", f"training.seed={seed}"]
             folder = arguments.to / f"{decoder}-{seed}"
             experiment = load_experiment(EXPERIMENT, changes)
-            cells.append(train(experiment, folder, folder=EXPERIMENT.parent, resume=folder.exists())["test"])
+            cells.append(
+                train(experiment, folder, folder=EXPERIMENT.parent, resume=(folder / "config.yaml").exists())["test"]
+            )
         for name in METRICS:
             values = [cell[name] for cell in cells]
             each = " ".join(f"{value:.4f}" for value in values)

@@ -115,6 +115,7 @@ def test_two_builds_are_one():
 
 def test_auto_is_approximate_for_many_items_only(monkeypatch):
     pytest.importorskip("faiss")
+    assert module.EXACT_ITEMS == 1_000_000
     monkeypatch.setattr(module, "EXACT_ITEMS", 499)
     assert ItemIndex.build(VECTORS, IDS).recall >= 0.95
     assert ItemIndex.build(VECTORS[:499], IDS[:499]).recall is None

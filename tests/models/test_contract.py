@@ -114,6 +114,7 @@ ROWS = {
             ["no", "yes", "yes", "no"],
             scores,
         ),
+        Row({"labels": ["a", "b"], "pairs": True}, ["a", "b", "b", "a"], scores, (TEXTS, TEXTS[::-1])),
     ],
     "multilabel": [
         Row({"labels": ["fees", "fraud", "费用"]}, [["fees"], [], ["费用", "fraud"], ["fees"]], scores),
@@ -122,6 +123,12 @@ ROWS = {
             [["a", "b"], ["a"], [], []],
             scores,
             (TEXTS, TEXTS[::-1]),
+        ),
+        Row(
+            {"labels": ["a", "b"], "windows": "max", "max_length": 40, "window_length": 8},
+            [["a", "b"], ["a"], [], []],
+            scores,
+            ["please help with the money for school ! " * 5, "银行😀 paid", "", "my car is lost"],
         ),
     ],
     "embedding": [
@@ -137,6 +144,12 @@ ROWS = {
             [[0.1, 9.0], [0.2, 12.0], [0.0, 1.0], [0.4, 3.0]],
             values,
             (TEXTS, TEXTS[::-1]),
+        ),
+        Row(
+            {"targets": ["stars"], "windows": "mean", "max_length": 40, "window_length": 8},
+            [4.5, 1.0, 2.0, 4.0],
+            values,
+            ["please help with the money for school ! " * 5, "银行😀 paid", "", "my car is lost"],
         ),
     ],
     "span": [

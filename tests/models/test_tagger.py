@@ -1,4 +1,6 @@
+import itertools
 import random
+import re
 
 import numpy as np
 import pytest
@@ -107,6 +109,61 @@ def test_entities_are_where_they_say(new_tagger):
             assert before <= one["start"]
             assert one["label"] in LABELS
             assert 0 < one["confidence"] <= 1
+
+
+def test_a_softmax_is_as_sure_as_the_mean_over_an_entitys_words(new_tagger):
+    model = new_tagger()
+    text = "loan paid the car and the bank"
+    batch = model.tokenizer([text], return_offsets=True)
+    probabilities = model(batch).numpy()[0]
+    # One piece a word in this vocabulary: word i is unit i.
+    words = [(found.start(), found.end()) for found in re.finditer(r"\S+", text)]
+    assert len(probabilities) >= len(words)
+    [entities] = model.predict([text])
+    assert entities
+    for one in entities:
+        units = [unit for unit, (start, end) in enumerate(words) if one["start"] <= start and end <= one["end"]]
+        tags = probabilities[units].argmax(axis=1)
+        assert {model.tags[tag][2:] for tag in tags} == {one["label"]}
+        assert one["confidence"] == pytest.approx(probabilities[units, tags].mean(), abs=1e-5)
+
+
+def test_a_crf_is_as_sure_as_the_share_of_taggings_with_the_entity(new_tagger):
+    """Against the sum over all taggings of a text of three words."""
+    model = new_tagger(decoder="crf")
+    text = "loan paid car"
+    emissions = model(model.tokenizer([text], return_offsets=True), logits=True).numpy()[0, :3]
+    chain = model.crf.chain()
+    transitions, first, last = (np.asarray(part) for part in (chain.transitions, chain.starts, chain.ends))
+    weights = {}
+    for tags in itertools.product(range(len(model.tags)), repeat=3):
+        moves = sum(transitions[one, other] for one, other in itertools.pairwise(tags))
+        score = first[tags[0]] + last[tags[-1]] + moves + sum(emissions[place, tag] for place, tag in enumerate(tags))
+        weights[tags] = np.exp(np.float64(score))
+    total = sum(weights.values())
+    [entities] = model.predict([text])
+    assert entities
+    for one in entities:
+        words = [found.start() for found in re.finditer(r"\S+", text)]
+        units = [unit for unit, start in enumerate(words) if one["start"] <= start < one["end"]]
+        names = [f"{'B' if place == 0 else 'I'}-{one['label']}" for place in range(len(units))]
+        holding = [
+            weight
+            for tags, weight in weights.items()
+            if [model.tags[tags[unit]] for unit in units] == names
+            and (units[-1] == 2 or model.tags[tags[units[-1] + 1]] != f"I-{one['label']}")
+        ]
+        assert one["confidence"] == pytest.approx(sum(holding) / total, abs=1e-5)
+
+
+def test_the_pieces_of_a_word_are_tagged_as_one_or_each(new_tagger):
+    batch = new_tagger().tokenizer(["lending the loan"], return_offsets=True)
+    num_pieces = int(batch["padding_mask"].numpy().sum()) - 2
+    assert num_pieces > 3
+    counts = {
+        pieces: int(new_tagger(label_pieces=pieces).units(batch).mask.numpy().sum()) for pieces in ("first", "all")
+    }
+    assert counts == {"first": 3, "all": num_pieces}
 
 
 @pytest.mark.parametrize(
