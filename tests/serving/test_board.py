@@ -1,5 +1,6 @@
 """TensorBoard on a folder of runs."""
 
+import functools
 import json
 import os
 import re
@@ -60,7 +61,9 @@ def test_runs_are_shown_with_their_values(runs):
 def test_the_command_shows_one_run_until_it_is_interrupted(runs):
     command = [sys.executable, "-u", "-m", "tfdomain", "board", str(runs / "first"), "--port", "0"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    # What runs in the background of a shell is deaf to interrupts, and so are its children unless told otherwise.
+    hears = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=hears) as process:
         try:
             url = re.fullmatch(r"TensorBoard on .*: (http://127\.0\.0\.1:\d+/)\n", process.stdout.readline())[1]
             assert list(tags_at(url, 1)) == ["tensorboard"]

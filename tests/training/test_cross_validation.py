@@ -78,7 +78,9 @@ def test_a_fold_is_the_run_of_a_plain_experiment(finished, experiment_file, tmp_
     fold = {"number": 2, "of": 2, "group": "person", "seed": 3}
     experiment = load_experiment(experiment_file, ["data.test=null", f"data.fold={json.dumps(fold)}"])
     metrics = train(experiment, tmp_path / "run", folder=experiment_file.parent, verbose=0)
-    assert metrics == json.loads((finished[0] / "fold-2-seed-3/metrics.json").read_text())
+    folded = json.loads((finished[0] / "fold-2-seed-3/metrics.json").read_text())
+    # How fast it was is a process' own.
+    assert metrics | {"training": None} == folded | {"training": None}
     model = tfdomain.load(tmp_path / "run" / "model")
     assert "fold" not in model.notes["data"]
 

@@ -4,11 +4,12 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
 
-__all__ = ["Throughput", "speed_text"]
+__all__ = ["Throughput", "peak_memory_bytes", "speed_text"]
 
 
 class Throughput(keras.callbacks.Callback):
@@ -52,15 +53,24 @@ class Throughput(keras.callbacks.Callback):
             `examples_per_second`, `tokens_per_second` and `padding_share` (of the positions computed), each None where
             nothing could be measured; `seconds`, which they cover; `peak_memory_bytes`, of the process.
         """
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seconds = self._seconds
         return {
             "examples_per_second": self._examples / seconds if seconds else None,
             "tokens_per_second": self._tokens / seconds if seconds else None,
             "padding_share": 1 - self._tokens / self._positions if self._positions else None,
             "seconds": seconds,
-            "peak_memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
+            "peak_memory_bytes": peak_memory_bytes(),
         }
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that the process has had at once, in bytes."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # What getrusage tells on Linux is at least the peak of the process that started this one.
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def speed_text(figures: Mapping[str, Any]) -> str:
