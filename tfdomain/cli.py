@@ -2,7 +2,6 @@
 
 import io
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
@@ -113,7 +112,7 @@ def prepare(
     options: dict[str, Any] = {name: value for name, value in columns.items() if value is not None}
     shares = [] if split is None else [f"split=[{split}]"]
     preparation = load_preparation(config, options=options, assignments=[*shares, *(assignments or [])])
-    runner = None if beam is None else BeamRunner(shlex.split(beam))
+    runner = None if beam is None else BeamRunner(beam)
     print(card_text(run(find_files(files, relative_to=Path()), to, preparation, runner=runner)))
     print(f"card    {to / 'data_card.md'}\nremoved {to / 'removed.csv'}")
 

@@ -122,6 +122,21 @@ def test_the_command_takes_the_options_of_a_runner(tmp_path):
     assert_same(tmp_path / "here", tmp_path / "there")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--runner=Nope", "the options of Beam: Unexpected pipeline runner: Nope"),
+        ("'--runner=FnApiRunner", "the options of Beam: No closing quotation; give options of a Beam runner"),
+    ],
+)
+def test_options_that_say_nothing_are_refused_before_anything_is_read(tmp_path, options, message):
+    (tmp_path / "a.csv").write_text("text\nx\n")
+    with pytest.raises(InputError, match=message) as caught:
+        prepare_with_beam([tmp_path / "a.csv"], tmp_path / "out", load_preparation(None), options)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_a_worker_cannot_read_is_one_line(tmp_path):
     (tmp_path / "a.csv").write_text("other\nx\n")
     with pytest.raises(InputError, match="no column 'text'") as caught:

@@ -8,7 +8,7 @@ from tfdomain.data.delimited import read_delimited
 from tfdomain.data.faults import Report
 from tfdomain.data.json_lines import read_json_lines
 from tfdomain.data.parquet import read_parquet
-from tfdomain.data.sources import Advance, Block, file_format
+from tfdomain.data.sources import BLOCK_BYTES, Advance, Block, file_format
 
 __all__ = ["read_table_blocks"]
 
@@ -24,6 +24,7 @@ def read_table_blocks(
     may_be_empty: bool = False,
     report: Report,
     advance: Advance | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Block]:
     """The sound rows of a CSV, TSV, JSON Lines or Parquet file, block by block.
 
@@ -37,6 +38,7 @@ def read_table_blocks(
         may_be_empty: Whether a JSON Lines file without a byte is one without rows.
         report: Called with a kind of fault and the lines (from 1) of the rows that have it.
         advance: Told of the bytes read.
+        block_bytes: How much of a text file is read at once; a quoted field of a CSV may take 16 such blocks.
 
     Raises:
         InputError: An unknown ending, or a file that cannot be read or lacks a column.
@@ -46,6 +48,7 @@ def read_table_blocks(
     if kind == "parquet":
         return read_parquet(file, texts=list(texts), label=label, extra=list(extra), rest=rest, advance=advance)
     shared: dict[str, Any] = {"zipped": zipped, "report": report, "rest": rest, "advance": advance}
+    shared["block_bytes"] = block_bytes
     if kind == "jsonl":
         return read_json_lines(file, texts=list(texts), others=others, extra=extra, may_be_empty=may_be_empty, **shared)
     return read_delimited(

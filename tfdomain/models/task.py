@@ -21,9 +21,9 @@ class Task:
     same for training, for `predict` and in the exported model. The model's `call` takes the batch
     to the head's outputs, `example_losses` to losses, `decode` to predictions, `serve` to the
     answers of the exported signature. `encode_labels` turns people's labels into the arrays that
-    the loss takes, `measure` compares predictions with them. A task has a name, the `headline`
-    metrics that are shown after each epoch, and the `loss_metric` that is its loss on held-out
-    examples, if one is; a task with classes has their names in `labels`.
+    the loss takes, `measure` compares predictions with them. Its name, its `headline` metrics and
+    the `labels` of its classes are those of `EncoderModel`; `loss_metric` is its loss on held-out
+    examples, if one is.
     """
 
     loss_metric: str | None = None

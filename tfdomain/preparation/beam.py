@@ -7,6 +7,7 @@ the label for each row, the links of rows that are alike, and writing three file
 """
 
 import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,7 @@ __all__ = ["BeamRunner", "prepare_with_beam"]
 
 # The rows of a file that are in memory at once.
 BATCH_ROWS = 20_000
+DEFAULT_RUNNER = "DirectRunner"
 COUNTS_KEY = b"counts"
 
 
@@ -62,22 +64,30 @@ class BeamRunner:
     """The workers of a Beam runner.
 
     Args:
-        pipeline_options: Arguments of a Beam pipeline, or its `PipelineOptions`.
+        pipeline_options: Arguments of a Beam pipeline, in one string as on a command line, or its `PipelineOptions`.
 
     Raises:
-        InputError: The extra `beam` is not installed.
+        InputError: The extra `beam` is not installed, or there is no such runner.
     """
 
-    def __init__(self, pipeline_options: Sequence[str] | Any = ()):
+    def __init__(self, pipeline_options: str | Sequence[str] | Any = ()):
         try:
             import apache_beam
-            from apache_beam.options.pipeline_options import PipelineOptions
+            from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+            from apache_beam.runners.runner import create_runner
         except ImportError:
             mend = "install it: pip install 'tfdomain[beam]'"
             raise InputError("running on a Beam runner needs apache-beam", mend=mend) from None
         self._beam = apache_beam
-        is_options = isinstance(pipeline_options, PipelineOptions)
-        self._options: Any = pipeline_options if is_options else PipelineOptions(list(pipeline_options))
+        try:
+            given = shlex.split(pipeline_options) if isinstance(pipeline_options, str) else pipeline_options
+            options: Any = given if isinstance(given, PipelineOptions) else PipelineOptions(list(given))
+            # Asked for now: a pipeline would find out when half of the work is done.
+            create_runner(options.view_as(StandardOptions).runner or DEFAULT_RUNNER)
+        except ValueError as error:
+            mend = "give options of a Beam runner, such as '--runner=FlinkRunner --flink_master=...'"
+            raise InputError(str(error), where="the options of Beam", mend=mend) from None
+        self._options = options
 
     def make_shards(self, files: Sequence[Path], folder: Path, preparation: Preparation, *, first_row: int) -> Made:
         """As `runner.Runner` says."""

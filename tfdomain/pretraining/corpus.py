@@ -4,7 +4,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,14 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfdomain.data.delimited import read_delimited
 from tfdomain.data.documents import read_documents
 from tfdomain.data.faults import BROKEN_UTF8, Report
-from tfdomain.data.json_lines import read_json_lines
-from tfdomain.data.parquet import read_parquet
 from tfdomain.data.paths import find_files
 from tfdomain.data.progress import bar
-from tfdomain.data.sources import BLOCK_BYTES, Advance, explained_reading, file_format
+from tfdomain.data.sources import BLOCK_BYTES, Advance, explained_reading
+from tfdomain.data.table_blocks import read_table_blocks
 from tfdomain.errors import InputError
 from tfdomain.files import read_json, whole_file
 from tfdomain.preparation.reading import source_form
@@ -195,15 +192,13 @@ def _blocks(source: _Source, report: Report, advance: Advance) -> Iterator[pa.Ar
 
 
 def _cells(source: _Source, report: Report, advance: Advance) -> Iterator[pa.Array]:
-    file, column = source.file, source.column
-    kind, zipped = file_format(file)
-    if kind == "parquet":
-        blocks = read_parquet(file, texts=[column], label=None, extra=[], advance=advance)
-    elif kind == "jsonl":
-        read = partial(read_json_lines, file, texts=[column], others=[], may_be_empty=True)
-        blocks = read(zipped=zipped, report=report, advance=advance)
-    else:
-        read = partial(read_delimited, file, columns=[column], delimiter={"csv": ",", "tsv": "\t"}[kind])
-        blocks = read(zipped=zipped, report=report, advance=advance, block_bytes=TABLE_BLOCK_BYTES)
+    blocks = read_table_blocks(
+        source.file,
+        texts=[source.column],
+        may_be_empty=True,
+        report=report,
+        advance=advance,
+        block_bytes=TABLE_BLOCK_BYTES,
+    )
     for block in blocks:
-        yield block.columns[column].cast(pa.large_string())
+        yield block.columns[source.column].cast(pa.large_string())
