@@ -1,6 +1,5 @@
 """The rows of a batch divided: into the parts of an update, and among the replicas of a strategy."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -9,7 +8,7 @@ __all__ = ["distribute_rows", "share_of_rows"]
 
 
 def share_of_rows(tensors: Any, number: tf.Tensor | int, num_shares: int) -> Any:
-    """One of the shares that rows are divided into: together they hold each row once, and none has two more than another.
+    """One of the shares that rows are divided into: they hold each row once, and their sizes differ by 1 at most.
 
     Args:
         tensors: Tensors `[rows, ...]`, perhaps in dictionaries by name.
