@@ -164,7 +164,6 @@ def test_a_killed_process_stops_all_and_resume_ends_with_the_same_weights(folder
     ("own", "told"),
     [
         ("training.epochs=2", "has experiment.training.epochs=2, and the chief 3"),
-        ("data.train=test.csv", "has experiment.data.train='test.csv', and the chief 'train.csv'"),
         ("training.batch_size=7", "training.batch_size: 7 rows cannot be shared evenly by 2 replicas"),
         ("data.train=missing.csv", "missing.csv: no such file"),
     ],
@@ -173,7 +172,8 @@ def test_what_differs_is_refused_by_all(folder, train, own, told):
     ends = train("--set", "name=other", own=("--set", own)).end()
     assert [code for code, _, _ in ends] in ([2, 2], [1, 2]), ends
     assert told in ends[1][2]
-    assert ends[0][2].startswith("error: worker "), ends
+    # TensorFlow may log the broken connection above it.
+    assert ends[0][2].splitlines()[-1].startswith("error: worker "), ends
     assert not (folder / "run0").exists()
 
 
