@@ -210,6 +210,23 @@ def test_unknown_metric_is_refused_before_training(experiment_file, tmp_path):
         train(experiment, tmp_path / "run", folder=experiment_file.parent)
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_run_in_16_bits_keeps_a_model_in_32(experiment_file, labelled_texts, tmp_path, capsys, precision):
+    # Updates of two parts each.
+    changes = ["training.accumulate=2", "training.epochs=2", "training.learning_rate=0.003"]
+    probabilities = {}
+    for name in (precision, "float32"):
+        experiment = load_experiment(experiment_file, [*changes, f"training.precision={name}"])
+        train(experiment, tmp_path / name, folder=experiment_file.parent, verbose=0)
+        told = "mixed_float16 is made for GPUs" in capsys.readouterr().out
+        assert told == (name == "mixed_float16")
+        model = tfdomain.load(tmp_path / name / "model")
+        assert model.encoder.compute_dtype == "float32"
+        probabilities[name] = model.predict(labelled_texts[0])
+    apart = np.abs(probabilities[precision] - probabilities["float32"]).max()
+    assert 0 < apart < 0.05
+
+
 def _scalars(run, name):
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     return {event.step: event.value for event in events.Scalars(name)}

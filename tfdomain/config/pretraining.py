@@ -7,7 +7,7 @@ import pydantic
 from pydantic import Field
 
 from tfdomain.config.loading import read_values, validated
-from tfdomain.config.sections import Files, FitOptions, Rate, Section, Share, Strategy
+from tfdomain.config.sections import Files, FitOptions, Rate, RunOptions, Section, Share
 
 __all__ = ["SIZES", "Pretraining", "load_pretraining"]
 
@@ -122,25 +122,18 @@ class Objective(Section):
         return self
 
 
-class PretrainingOptions(FitOptions):
-    """`FitOptions`, and what only pretraining has.
+class PretrainingOptions(RunOptions):
+    """`RunOptions`, and what only pretraining has.
+
+    With `patience` the model of the epoch with the lowest held-out loss is kept, and the last one's otherwise.
 
     Attributes:
         head_steps: Updates of the head alone, with the encoder as it is, before all is trained; only where the
             checkpoint has no such head.
-        precision: What is computed in.
-        patience: Epochs without a lower held-out loss after which the run stops; None never stops. The model of the
-            best epoch is kept where it is set, and the last one's otherwise.
-        checkpoint_seconds: Seconds between two states that `--resume` can go on from.
-        strategy: Which devices share each batch, as in an experiment's `training`.
     """
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     head_steps: Annotated[int, Field(ge=0)] = 200
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    patience: Annotated[int, Field(ge=1)] | None = None
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
-    strategy: Strategy = "auto"
 
     @pydantic.model_validator(mode="after")
     def _no_labels_here(self):

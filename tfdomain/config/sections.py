@@ -12,6 +12,7 @@ __all__ = [
     "Fold",
     "Head",
     "Rate",
+    "RunOptions",
     "Section",
     "Strategy",
     "TextData",
@@ -215,21 +216,33 @@ class FitOptions(Section):
         return {str(label): weight for label, weight in weights.items()}
 
 
-class Training(FitOptions):
+class RunOptions(FitOptions):
     """`FitOptions`, and what only a run with a folder of its own can do.
 
     Attributes:
-        best: The validation metric whose best epoch becomes the model; None keeps the last epoch.
-        patience: Epochs without a better `best` after which the run stops; None never stops.
+        patience: Epochs without a better figure after which the run stops; None never stops.
         checkpoint_seconds: Seconds between two states that `--resume` can go on from.
         strategy: Which devices share each batch: one (`none`), all of this machine (`mirrored`), or those of all
             processes that TF_CONFIG names (`multi_worker`); `auto` tells from TF_CONFIG and the number of GPUs.
+        precision: What the updates are computed in; the model that is kept is in float32 whatever it is.
+            `mixed_float16` scales the loss, and leaves out updates whose gradients overflow.
     """
 
-    best: str | None = None
     patience: Annotated[int, Field(ge=1, strict=True)] | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
     strategy: Strategy = "auto"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+
+
+class Training(RunOptions):
+    """`RunOptions`, and which epoch's model is kept.
+
+    Attributes:
+        best: The validation metric whose best epoch becomes the model, and which `patience` waits for; None keeps the
+            last epoch.
+    """
+
+    best: str | None = None
 
     @pydantic.model_validator(mode="after")
     def _patience_needs_best(self):

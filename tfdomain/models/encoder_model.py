@@ -71,7 +71,7 @@ class EncoderModel(keras.Model):
         self.loop_state = LoopState()
         self.compiled_by_caller = self.has_callers_optimizer = False
         self.uses_task_loss = True
-        self._compile_again = functools.partial(super().compile, jit_compile=False)
+        self._compile_again = functools.partial(super().compile, jit_compile=False, auto_scale_loss=False)
         self._train_functions: dict[str, Any] = {}
 
     @property
@@ -91,7 +91,8 @@ class EncoderModel(keras.Model):
         task's own. A loss and metrics of the caller's get what `predict` gives: probabilities, for
         a classifier.
         """
-        kwargs = {"jit_compile": False} | kwargs
+        # An optimizer of our own scales the loss itself, where float16 asks for it.
+        kwargs = {"jit_compile": False, "auto_scale_loss": optimizer is not None} | kwargs
         # In a partial Keras does not track the metrics a second time.
         self._compile_again = functools.partial(super().compile, loss=loss, metrics=metrics, **kwargs)
         self._compile_again(optimizer=optimizer or default_optimizer(self, self.options, 1))

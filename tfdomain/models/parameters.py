@@ -51,4 +51,5 @@ def default_optimizer(model: keras.Model, options: FitOptions, num_batches: int)
         weight_decay=options.weight_decay,
         clip_norm=options.clip_norm,
         rate_multipliers=rate_multipliers(model, options.layer_decay, options.head_rate) | model.own_rates(options),
+        scale_losses=model.encoder.compute_dtype == "float16",
     )

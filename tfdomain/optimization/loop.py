@@ -74,8 +74,9 @@ def run_epochs(
 
     `state` is advanced in place, before the callbacks of a batch or an epoch see it: a callback
     that stores it stores the truth. The batch callbacks' logs hold `loss`, `learning_rate`,
-    `gradient_norm`, `examples_per_second`, `tokens_per_second` and `padding_share`; the epoch
-    callbacks' logs hold the mean `loss` and what `validate` gives, under `val_` names.
+    `gradient_norm`, `examples_per_second`, `tokens_per_second` and `padding_share`, and in float16
+    `loss_scale` and `skipped_updates`; the epoch callbacks' logs hold the mean `loss` and what
+    `validate` gives, under `val_` names.
 
     Raises:
         TfdomainError: The loss is no longer a finite number.
@@ -118,8 +119,9 @@ def _run_batches(
             "tokens_per_second": totals["num_tokens"] / (ended - started),
             "padding_share": 1 - totals["num_tokens"] / totals["num_positions"],
         }
-        if hasattr(optimizer, "gradient_norm"):
-            logs["gradient_norm"] = float(tf.convert_to_tensor(optimizer.gradient_norm.value))
+        for name in ("gradient_norm", "loss_scale", "skipped_updates"):
+            if hasattr(optimizer, name):
+                logs[name] = float(tf.convert_to_tensor(getattr(optimizer, name).value))
         callbacks.on_train_batch_end(state.batch - 1, logs)
         if model.stop_training:
             return

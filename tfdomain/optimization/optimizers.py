@@ -9,16 +9,24 @@ from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
+from keras.initializers import Constant
 
 from tfdomain.errors import InputError
 
 __all__ = ["SGD", "AdamW"]
 
+FIRST_LOSS_SCALE = 2.0**15
+UPDATES_AT_A_SCALE = 2000
+"""After so many updates without an overflow the scale is doubled."""
 UNDECAYED = ("bias", "beta", "gamma", "norm")
 
 
 class _GroupedOptimizer(keras.optimizers.Optimizer):
-    """Global-norm clipping, decoupled weight decay and a learning rate of its own for each variable."""
+    """Global-norm clipping, decoupled weight decay and a learning rate of its own for each variable.
+
+    With `scale_losses` it scales the loss for float16 gradients. Keras' own wrapper looks at the gradients before the
+    replicas' are summed: one replica then makes an update that another leaves out.
+    """
 
     def __init__(
         self,
@@ -28,6 +36,7 @@ class _GroupedOptimizer(keras.optimizers.Optimizer):
         clip_norm: float | None = 1.0,
         undecayed: Sequence[str] = UNDECAYED,
         rate_multipliers: Mapping[str, float] | None = None,
+        scale_losses: bool = False,
         name: str,
     ):
         if weight_decay < 0:
@@ -37,6 +46,7 @@ class _GroupedOptimizer(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name)
         self.decay_rate, self.clip_norm = weight_decay, clip_norm
         self.undecayed, self.rate_multipliers = tuple(undecayed), dict(rate_multipliers or {})
+        self.scale_losses = scale_losses
 
     def build(self, variables):
         """Creates the slots and notes each variable's decay and rate, in the variables' order."""
@@ -44,6 +54,10 @@ class _GroupedOptimizer(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self.gradient_norm = self.add_variable((), initializer="zeros", name="gradient_norm")
+        if self.scale_losses:
+            self.loss_scale = self.add_variable((), initializer=Constant(FIRST_LOSS_SCALE), name="loss_scale")
+            self.updates_at_scale = self.add_variable((), initializer="zeros", name="updates_at_scale")
+            self.skipped_updates = self.add_variable((), initializer="zeros", name="skipped_updates")
         self._decays = [0.0 if self._is_undecayed(variable) else self.decay_rate for variable in variables]
         self._multipliers = [self.rate_multipliers.get(variable.path, 1.0) for variable in variables]
 
@@ -58,26 +72,55 @@ class _GroupedOptimizer(keras.optimizers.Optimizer):
         context = tf.distribute.get_replica_context()
         if context is not None and context.num_replicas_in_sync > 1:
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if self.scale_losses:
+            gradients = [gradient / tf.cast(self.loss_scale, gradient.dtype) for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
         if self.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
-        updates = [(norm, self.gradient_norm.value), *zip(gradients, variables, strict=True)]
+        updates = list(zip(gradients, variables, strict=True))
+        notes = [(norm, self.gradient_norm.value), *(self._scaling_notes(norm) if self.scale_losses else [])]
         tf.__internal__.distribute.interim.maybe_merge_call(
-            self._update_all, self._distribution_strategy, updates, learning_rate
+            self._update_all, self._distribution_strategy, notes, updates, learning_rate, tf.math.is_finite(norm)
         )
 
-    def _update_all(self, distribution, updates, learning_rate):
-        def update(variable, gradient, rate):
+    def scale_loss(self, loss):
+        """What the gradients are taken of: with `scale_losses` the loss times a factor that suits float16."""
+        return loss * tf.cast(self.loss_scale, loss.dtype) if self.scale_losses else super().scale_loss(loss)
+
+    def _scaling_notes(self, norm):
+        """What becomes of the scale: halved by an overflow, doubled after many updates without one."""
+        finite = tf.math.is_finite(norm)
+        scale, made = tf.convert_to_tensor(self.loss_scale), tf.convert_to_tensor(self.updates_at_scale)
+        doubles = tf.logical_and(finite, made + 1 >= UPDATES_AT_A_SCALE)
+        scale = tf.where(finite, tf.where(doubles, scale * 2, scale), tf.maximum(scale / 2, 1.0))
+        skipped = tf.convert_to_tensor(self.skipped_updates) + tf.where(finite, 0.0, 1.0)
+        # Keras counts each call as an update: one that is left out is taken back here.
+        iterations = tf.convert_to_tensor(self.iterations)
+        return [
+            (scale, self.loss_scale.value),
+            (tf.where(tf.logical_and(finite, ~doubles), made + 1, 0.0), self.updates_at_scale.value),
+            (skipped, self.skipped_updates.value),
+            (iterations - tf.cast(~finite, iterations.dtype), self.iterations.value),
+        ]
+
+    def _update_all(self, distribution, notes, updates, learning_rate, finite):
+        def update(variable, gradient, rate, finite):
+            if not self.scale_losses:
+                return apply(variable, gradient, rate)
+            return tf.cond(finite, lambda: apply(variable, gradient, rate), lambda: tf.constant(False))
+
+        def apply(variable, gradient, rate):
             index = self._get_variable_index(variable)
             rate = tf.cast(rate, variable.dtype) * self._multipliers[index]
             if self._decays[index]:
                 variable.assign_sub(variable * (self._decays[index] * rate))
             self.update_step(tf.cast(gradient, variable.dtype), variable, rate)
+            return tf.constant(True)
 
-        (norm, norm_variable), *updates = updates
-        distribution.extended.update(norm_variable, lambda v, value: v.assign(value), args=(norm,), group=False)
         for gradient, variable in updates:
-            distribution.extended.update(variable, update, args=(gradient, learning_rate), group=False)
+            distribution.extended.update(variable, update, args=(gradient, learning_rate, finite), group=False)
+        for value, variable in notes:
+            distribution.extended.update(variable, lambda v, value: v.assign(value), args=(value,), group=False)
 
     def get_config(self):
         """The constructor's arguments."""
@@ -88,6 +131,7 @@ class _GroupedOptimizer(keras.optimizers.Optimizer):
             "clip_norm": self.clip_norm,
             "undecayed": list(self.undecayed),
             "rate_multipliers": dict(self.rate_multipliers),
+            "scale_losses": self.scale_losses,
             "name": config["name"],
         }
 
@@ -102,6 +146,8 @@ class AdamW(_GroupedOptimizer):
         clip_norm: The largest global norm of the summed gradients; None clips nothing.
         undecayed: Name parts of the variables that keep their whole value: biases and norms.
         rate_multipliers: A factor on the learning rate by variable path; 1 where none is given.
+        scale_losses: Whether the loss is scaled so that float16 gradients neither vanish nor overflow; an update whose
+            gradients overflow all the same is left out (Micikevicius et al. 2018, "Mixed Precision Training", 3.2).
         beta_1: Decay of the mean of gradients.
         beta_2: Decay of the mean of squared gradients.
         epsilon: Added to the root of the mean square.
@@ -118,6 +164,7 @@ class AdamW(_GroupedOptimizer):
         clip_norm: float | None = 1.0,
         undecayed: Sequence[str] = UNDECAYED,
         rate_multipliers: Mapping[str, float] | None = None,
+        scale_losses: bool = False,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
@@ -129,6 +176,7 @@ class AdamW(_GroupedOptimizer):
             clip_norm=clip_norm,
             undecayed=undecayed,
             rate_multipliers=rate_multipliers,
+            scale_losses=scale_losses,
             name=name,
         )
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
@@ -178,6 +226,7 @@ class SGD(_GroupedOptimizer):
         clip_norm: float | None = 1.0,
         undecayed: Sequence[str] = UNDECAYED,
         rate_multipliers: Mapping[str, float] | None = None,
+        scale_losses: bool = False,
         name: str = "sgd",
     ):
         super().__init__(
@@ -186,6 +235,7 @@ class SGD(_GroupedOptimizer):
             clip_norm=clip_norm,
             undecayed=undecayed,
             rate_multipliers=rate_multipliers,
+            scale_losses=scale_losses,
             name=name,
         )
 

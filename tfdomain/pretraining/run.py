@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from tfdomain.config.loading import save_config
 from tfdomain.config.pretraining import Pretraining, load_pretraining
 from tfdomain.errors import TfdomainError
@@ -29,6 +27,7 @@ from tfdomain.pretraining.vocabulary import begin_model
 from tfdomain.training.board import TensorBoardLogger
 from tfdomain.training.environment import describe_environment, versions
 from tfdomain.training.logs import log_start
+from tfdomain.training.precision import computed_in, precision_remarks
 from tfdomain.training.resumable import fit_resumably
 from tfdomain.training.run_folder import RunFolder, claim
 from tfdomain.training.strategies import start_workers
@@ -63,7 +62,7 @@ def pretrain(
     """
     options = pretraining.training
     workers = start_workers(options.strategy, batch_size=options.batch_size)
-    with workers.explained(), workers.folder(run_dir) as own_dir, _computed_in(options.precision):
+    with workers.explained(), workers.folder(run_dir) as own_dir, computed_in(options.precision):
         return _pretrain(pretraining, RunFolder(own_dir), workers, folder=folder, resume=resume, verbose=verbose)
 
 
@@ -74,6 +73,8 @@ def _pretrain(
     if finished is not None:
         return finished
     options = pretraining.training
+    for remark in precision_remarks(options.precision) if workers.is_chief else ():
+        print(remark, flush=True)
     with _nothing_left_by_errors(run):
         workers.from_chief(lambda: save_config(pretraining, run.config))
         material = workers.together(lambda: gather_material(pretraining, folder, run.corpus))
@@ -214,14 +215,3 @@ def _nothing_left_by_errors(run: RunFolder) -> Iterator[None]:
         if is_new:
             run.remove()
         raise
-
-
-@contextmanager
-def _computed_in(precision: str) -> Iterator[None]:
-    """Models that are made inside compute in a precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -24,6 +24,7 @@ from tfdomain.training.datasets import ExperimentData, Part, read_experiment_dat
 from tfdomain.training.environment import describe_environment, versions
 from tfdomain.training.feature_ranks import rank_features
 from tfdomain.training.logs import log_results, log_start
+from tfdomain.training.precision import computed_in, precision_remarks
 from tfdomain.training.resumable import fit_resumably
 from tfdomain.training.run_folder import RunFolder, claim
 from tfdomain.training.state import fingerprint_of_weights
@@ -77,26 +78,28 @@ def _train(
     workers.from_chief(lambda: _check_same_data(run, data))
     workers.check_same(experiment=experiment.model_dump(mode="json"), data=data.fingerprint, versions=versions())
     _tell(data.remarks, workers)
+    options = experiment.training
+    _tell(precision_remarks(options.precision), workers)
     with workers.strategy.scope():
-        model = _make_model(experiment, data, checkpoint)
+        with computed_in(options.precision):
+            model = _make_model(experiment, data, checkpoint)
         _tell(model.remarks(data.train.inputs, data.train.labels), workers)
         batches = model.training_batches(
             data.train.inputs,
             data.train.labels,
-            options=experiment.training,
+            options=options,
             rows=data.train.rows,
             lengths_cache=cache_dir(),
         )
-        model.prepare_training(experiment.training, batches.num_batches)
+        model.prepare_training(options, batches.num_batches)
     if workers.count > 1:
         workers.check_same(weights=fingerprint_of_weights(model))
     validation = None if data.validation is None else Validation(model, data.validation)
-    if validation is not None and experiment.training.best is not None:
-        validation.check(experiment.training.best)
+    if validation is not None and options.best is not None:
+        validation.check(options.best)
     workers.from_chief(lambda: _describe(run, experiment, data, folder))
     board = TensorBoardLogger(run.tensorboard)
     log_start(board, experiment)
-    options = experiment.training
     figures = fit_resumably(
         model,
         batches,
@@ -152,11 +155,16 @@ def _finish(
     board: TensorBoardLogger,
     training: dict[str, Any],
 ) -> dict[str, Any]:
-    last_step = model.step
-    if experiment.training.best is not None and run.best.is_dir():
+    last_step, options = model.step, experiment.training
+    if options.best is not None and run.best.is_dir():
         model = load(run.best)
-    elif experiment.training.best is not None:
-        print(f"{experiment.training.best} was undefined after every epoch: the last one is kept", flush=True)
+    else:
+        if options.best is not None:
+            print(f"{options.best} was undefined after every epoch: the last one is kept", flush=True)
+        if options.precision != "float32":
+            # What is measured is what will be served.
+            model.save(run.model)
+            model = load(run.model)
     if data.validation is not None:
         for remark in model.calibrate(data.validation.inputs, data.validation.own_truth, data.validation.rows):
             print(remark, flush=True)
