@@ -18,3 +18,14 @@ def test_import_shows_what_matters_and_no_notices(tmp_path):
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout == ""
     assert done.stderr.splitlines() == ["something that matters", "from Python", "after"]
+
+
+def test_threads_are_set_before_tensorflow_begins():
+    script = """
+from tfdomain.startup import import_tensorflow
+import_tensorflow(3)
+import tensorflow as tf
+print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "3"]

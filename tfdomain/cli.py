@@ -32,6 +32,7 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 
 Kind = Literal["experiment", "pretraining", "preparation"]
 TaskOption = Annotated[str | None, typer.Option(help="Which task, of a model of several.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Processors to keep busy; default: all.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a model's.")]
 
 
@@ -261,9 +262,10 @@ def predict(
     text: Annotated[list[str] | None, typer.Option("--text", help="The text column; twice for pairs.")] = None,
     task: TaskOption = None,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave rows with faults out.")] = False,
+    threads: ThreadsOption = None,
 ):
     """Write a trained model's answer for each row of a file."""
-    model, files = _model_and_files(run, source, task)
+    model, files = _model_and_files(run, source, task, threads)
     from tfdomain.evaluation.prediction import predict_file
 
     written = predict_file(model, files, target, texts=text, on_bad_row="skip" if skip_bad_rows else "refuse")
@@ -292,9 +294,10 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     request_timeout: Annotated[float, typer.Option(help="Seconds that a request may take.")] = 30.0,
     max_request_bytes: Annotated[int, typer.Option(help="The largest request that is read.")] = 64 << 20,
+    threads: ThreadsOption = None,
 ):
     """Serve a SavedModel over REST and gRPC as TensorFlow Serving does, until stopped."""
-    import_tensorflow()
+    import_tensorflow(threads)
     from tfdomain.serving.server import serve as run
 
     run(
@@ -402,12 +405,12 @@ def search_items(
         print(f"{written.num_rows} rows written to {target}{skipped}")
 
 
-def _model_and_files(run: Path, patterns: list[str], task: str | None):
+def _model_and_files(run: Path, patterns: list[str], task: str | None, threads: int | None = None):
     from tfdomain.data.paths import find_files
 
     # The files first: a wrong path should not cost the time of loading a model.
     files = find_files(patterns, relative_to=Path.cwd()) if patterns else []
-    import_tensorflow()
+    import_tensorflow(threads)
     from tfdomain.models.folder import load_from
     from tfdomain.models.multitask import choose_task
 

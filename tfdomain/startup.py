@@ -17,13 +17,21 @@ CHATTER = re.compile(
 )
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow and its text ops; what they write to stderr is shown, but for known notices."""
+def import_tensorflow(threads: int | None = None) -> None:
+    """Imports TensorFlow and its text ops; what they write to stderr is shown, but for known notices.
+
+    Args:
+        threads: How many processors TensorFlow may keep busy: threads inside an operation, and operations side by
+            side; None: all. It cannot be changed once TensorFlow has begun.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _filtered_stderr():
         import tensorflow
         import tensorflow_text  # noqa: F401, registers the ops that tokenizers and SavedModels hold
 
+        if threads is not None:
+            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+            tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
         tensorflow.config.list_physical_devices()
         # The first computation has notices too, but processes that compute together have to be connected before it.
         if not os.environ.get("TF_CONFIG"):

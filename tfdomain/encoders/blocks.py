@@ -13,7 +13,7 @@ from tfdomain.encoders.activations import ACTIVATIONS
 from tfdomain.encoders.config import EncoderConfig
 from tfdomain.encoders.dropout import apply_dropout
 
-__all__ = ["Block", "Embeddings", "Pooler"]
+__all__ = ["Block", "Embeddings", "Pooler", "normalize", "project"]
 
 
 class _Part(keras.layers.Layer):
@@ -49,15 +49,20 @@ class _Part(keras.layers.Layer):
         return scale, self.add_weight(shape=shape, initializer="zeros", autocast=False, name=f"{name}_bias")
 
     def _normalize(self, x: tf.Tensor, norm: tuple[keras.Variable, keras.Variable]) -> tf.Tensor:
-        scale, bias = (tf.cast(variable, self._wide) for variable in norm)
-        x = tf.cast(x, self._wide)
-        x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-        variance = tf.reduce_mean(tf.square(x), axis=-1, keepdims=True)
-        x = x * tf.math.rsqrt(variance + self._config.layer_norm_eps) * scale + bias
-        return tf.cast(x, self.compute_dtype)
+        norm = tuple(tf.cast(variable, self._wide) for variable in norm)
+        return tf.cast(normalize(tf.cast(x, self._wide), norm, self._config.layer_norm_eps), self.compute_dtype)
 
 
-def _project(x: tf.Tensor, dense: tuple[keras.Variable, keras.Variable]) -> tf.Tensor:
+def normalize(x: tf.Tensor, norm: tuple[Any, Any], epsilon: float) -> tf.Tensor:
+    """Layer normalization of the last dimension, in the type of `x`; `norm` is scale and bias, `[size]` each."""
+    scale, bias = norm
+    x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(x), axis=-1, keepdims=True)
+    return x * tf.math.rsqrt(variance + epsilon) * scale + bias
+
+
+def project(x: tf.Tensor, dense: tuple[Any, Any]) -> tf.Tensor:
+    """A dense layer on `[tokens, inputs]`; `dense` is kernel `[inputs, outputs]` and bias `[outputs]`."""
     kernel, bias = (tf.convert_to_tensor(variable) for variable in dense)
     return tf.nn.bias_add(tf.matmul(x, kernel), bias)
 
@@ -119,10 +124,10 @@ class Block(_Part):
                 differs by the token that attends.
             seed: int32 `[2]`; None is inference, without dropout.
         """
-        attended = _project(self._attend(x, bias, seed), self.attention_output)
+        attended = project(self._attend(x, bias, seed), self.attention_output)
         x = self._normalize(x + self._drop(attended, 1, seed), self.attention_norm)
-        inner = ACTIVATIONS[self._config.hidden_act](_project(x, self.expand))
-        return self._normalize(x + self._drop(_project(inner, self.contract), 2, seed), self.norm)
+        inner = ACTIVATIONS[self._config.hidden_act](project(x, self.expand))
+        return self._normalize(x + self._drop(project(inner, self.contract), 2, seed), self.norm)
 
     def _attend(self, x: tf.Tensor, bias: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         hidden, heads = self._config.hidden_size, self._config.num_attention_heads
@@ -132,7 +137,7 @@ class Block(_Part):
         scale = (hidden // heads) ** -0.5
         query, key, value = (
             tf.transpose(tf.reshape(projected, split), [0, 2, 1, 3])
-            for projected in (_project(x, self.query) * scale, _project(x, self.key), _project(x, self.value))
+            for projected in (project(x, self.query) * scale, project(x, self.key), project(x, self.value))
         )
         scores = tf.cast(tf.matmul(query, key, transpose_b=True), self._wide) + tf.cast(bias, self._wide)
         weights = self._drop(tf.cast(tf.nn.softmax(scores), self.compute_dtype), 0, seed)
@@ -155,4 +160,4 @@ class Pooler(_Part):
 
     def call(self, hidden: tf.Tensor) -> tf.Tensor:
         """Pools `[batch, length, hidden]` into `[batch, hidden]`."""
-        return tf.tanh(_project(hidden[:, 0], self.dense))
+        return tf.tanh(project(hidden[:, 0], self.dense))

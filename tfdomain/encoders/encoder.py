@@ -1,7 +1,7 @@
 """The BERT encoder as a plain Keras layer: tokens in, hidden states out."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -71,6 +71,8 @@ class Encoder(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.recompute = False
         """Whether training keeps of a block only what goes into it, and computes the rest again for the gradient."""
+        self.inference: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None = None
+        """What computes hidden states in place of the blocks where nothing is trained; an export sets it."""
         self.build()
 
     @classmethod
@@ -137,6 +139,8 @@ class Encoder(keras.layers.Layer):
         segment_ids = inputs.get("segment_ids")
         segment_ids = tf.zeros_like(token_ids) if segment_ids is None else tf.convert_to_tensor(segment_ids)
         self._check_length(token_ids)
+        if self.inference is not None and not training:
+            return self.inference(inputs)
         seed = None
         if training:
             seed = draw_seed(self.seed_generator) if dropout_seed is None else tf.convert_to_tensor(dropout_seed)

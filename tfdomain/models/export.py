@@ -21,6 +21,7 @@ from tensorflow_serving.apis import (
     prediction_log_pb2,
 )
 
+from tfdomain.encoders.inference import InferenceEncoder, inference_form
 from tfdomain.errors import InputError, TfdomainError
 from tfdomain.files import whole_file, whole_folder
 from tfdomain.models.base import TextModel
@@ -66,8 +67,9 @@ def export_model(model: TextModel, folder: str | os.PathLike) -> Path:
         raise InputError("is a file", where=str(folder), mend="name a folder")
     version = folder / str(_next_version(folder))
     with tempfile.TemporaryDirectory() as assets, whole_folder(version) as temporary, _as_os_errors():
-        module = _ServedModel(model, Path(assets))
-        tf.saved_model.save(module, str(temporary), signatures=module.signatures())
+        with inference_form(model.encoder) as encoder:
+            module = _ServedModel(model, encoder, Path(assets))
+            tf.saved_model.save(module, str(temporary), signatures=module.signatures())
         rename_inputs(temporary, module.plain_names)
         _set_method_name(temporary, "classify", CLASSIFY_METHOD)
         _refuse_foreign_ops(temporary)
@@ -90,13 +92,16 @@ def graph_ops(saved_model: str | os.PathLike) -> set[str]:
 class _ServedModel(tf.Module):
     """What the SavedModel holds: the weights, the tokenizer, the assets, and nothing of training."""
 
-    def __init__(self, model: TextModel, assets: Path):
+    def __init__(self, model: TextModel, encoder: InferenceEncoder, assets: Path):
         super().__init__()
         # Behind a function TensorFlow does not track it: the Keras model itself stays behind.
         self._model = lambda: model
         # Keras wraps its variables; a SavedModel tracks TensorFlow's own.
-        unused = {id(variable) for variable in ([] if model.text_names else model.encoder.variables)}
+        replaced = model.encoder.blocks if model.text_names else [model.encoder]
+        unused = {id(variable) for layer in replaced for variable in layer.variables}
         self.weights = [variable.value for variable in model.variables if id(variable) not in unused]
+        # They hold the blocks' weights in a form of their own.
+        self.blocks = encoder.blocks if model.text_names else []
         self.tokenizer = model.tokenizer
         models = _served_models(model)
         self.feature_readers = [getattr(one, "feature_reader", None) for one in models.values()]
