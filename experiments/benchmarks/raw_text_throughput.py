@@ -31,7 +31,7 @@ import json, os, sys, time
 import numpy as np
 
 folder, round_number, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-texts = json.load(open(folder + "/texts.json"))
+texts = json.load(open(folder + "/texts.json"))[: int(sys.argv[5])]
 
 def shuffled(seed):
     return [texts[place] for place in np.random.default_rng(seed).permutation(len(texts))]
@@ -185,6 +185,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of either side's operations")
     parser.add_argument("--inter", type=int, default=1, help="operations of ours that run side by side")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--texts", type=int, default=3080, help="how many of the test texts, at least 640")
     parser.add_argument("--write", metavar="FOLDER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.write:
@@ -201,7 +202,8 @@ def main() -> None:
         }
         for turn in range(arguments.rounds):
             for command in list(sides.values())[:: 1 if turn % 2 else -1]:
-                options = [folder, str(turn), str(arguments.threads), str(arguments.inter)]
+                numbers = (turn, arguments.threads, arguments.inter, arguments.texts)
+                options = [folder, *map(str, numbers)]
                 for name, measured in json.loads(run([*command, *options]).splitlines()[-1]).items():
                     found[name].append(measured)
         ours, peers = (np.load(f"{folder}/{name}.npy") for name in ("ours", "peer"))
