@@ -145,6 +145,54 @@ def test_answers_are_cut_as_documented(answer, language, tokens):
     assert answer_tokens(answer, language) == tokens
 
 
+# Worked out by hand from the rules of SQuAD's two evaluation scripts, Chinese by characters: the acceptable answers,
+# the answer given, its exact match and its F1.
+HAND_COUNTED = [
+    # Case, articles and ASCII punctuation do not count; a hyphen goes and leaves no gap.
+    (["the Denver Broncos"], "denver broncos.", 1, 1),
+    (["U.S. Senate"], "The US senate", 1, 1),
+    (["well-known"], "well known", 0, 0),
+    (["an anthem"], "a theme", 0, 0),
+    # 2 of 3 tokens are shared, either way; a token counts as often as both have it: 2 of 6, and 2 of 2.
+    (["Santa Clara, California"], "in Santa Clara", 0, 2 / 3),
+    (["to be or not to be"], "to be", 0, 1 / 2),
+    (["be"], "be be be", 0, 1 / 2),
+    # The best of several: 1 of 2 tokens and 1 of 1.
+    (["gold", "golden anniversary", "fiftieth"], "golden", 0, 2 / 3),
+    (["gold", "the golden anniversary"], "Golden Anniversary!", 1, 1),
+    # No answer is right where there is none, and nowhere else. What has no tokens is none.
+    ([], "", 1, 1),
+    ([], "the", 1, 1),
+    ([], "Paris", 0, 0),
+    (["Paris"], "", 0, 0),
+    (["the", "..."], "", 1, 1),
+    (["the", "Paris"], "", 0, 0),
+    # Chinese characters are tokens, and so are runs of others; its punctuation and its quotation marks do not count.
+    (["《红楼梦》"], "红楼梦。", 1, 1),
+    (["北京大学"], "北京", 0, 2 / 3),
+    (["2008年8月8日"], "8月8日", 0, 4 / 5),
+    (["北京，上海"], "上海、北京", 0, 1),
+    (["世贸组织", "WTO 组织"], "wto组织", 1, 1),
+    (["２０１９年"], "2019年", 0, 1 / 2),
+]
+
+
+@pytest.mark.parametrize(("true", "given_answer", "exact", "f1"), HAND_COUNTED)
+def test_answers_scored_by_hand(true, given_answer, exact, f1):
+    metrics = answer_metrics([true], [given_answer])
+    assert (metrics["exact_match"], metrics["answer_f1"]) == (exact, pytest.approx(f1))
+    assert metrics["answerable_f1"] == (pytest.approx(f1) if true else None)
+    assert metrics["no_answer_accuracy"] == (None if true else f1)
+
+
+def test_several_answers_scored_by_hand():
+    metrics = answer_metrics(*([case[part] for case in HAND_COUNTED] for part in (0, 1)))
+    assert metrics["exact_match"] == pytest.approx(8 / 21)
+    answerable = [f1 for true, _, _, f1 in HAND_COUNTED if true]
+    assert metrics["answerable_f1"] == pytest.approx(sum(answerable) / 18)
+    assert metrics["no_answer_accuracy"] == pytest.approx(2 / 3)
+
+
 def test_each_question_has_the_language_of_its_answers():
     true = [["北京市"], ["the city"], []]
     metrics = answer_metrics(true, ["北京", "city", "the"])
