@@ -154,6 +154,51 @@ def test_pairs_and_extra_columns(tmp_path):
     assert rows.table["n"].to_pylist() == ["1.50"]
 
 
+def with_a_bad_pair(folder: Path, kind: str, side: str) -> Path:
+    """Three pairs; the second one lacks its `side`."""
+    rows = [{"first": f"a{number}", "second": f"b{number}", "label": "x"} for number in range(3)]
+    gone, path = rows[1], folder / f"{side}.jsonl"
+    if kind.startswith("csv"):
+        content = "first,second,label\n" + "\n".join(",".join(row.values()) for row in rows)
+        cut = "" if kind == "csv empty" else "  " if kind == "csv blank" else None
+        old = gone[side] if cut is not None else f"{gone[side]},"
+        return write(path.with_suffix(".csv"), content.replace(old, cut or ""))
+    if kind == "json absent":
+        del gone[side]
+    else:
+        gone[side] = {"json null": None, "json empty": "", "parquet null": None}[kind]
+    if kind.startswith("parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), path.with_suffix(".parquet"))
+        return path.with_suffix(".parquet")
+    return write(path, "\n".join(map(json.dumps, rows)))
+
+
+@pytest.mark.parametrize("side", ["first", "second"])
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [
+        ("csv empty", "line 3: an empty text in '{side}'"),
+        ("csv blank", "line 3: an empty text in '{side}'"),
+        ("csv short", "line 3: too few fields (the header has 3)"),
+        ("json null", "line 2: no text in '{side}'"),
+        ("json absent", "line 2: no text in '{side}'"),
+        ("json empty", "line 2: an empty text in '{side}'"),
+        ("parquet null", "row 2: no text in '{side}'"),
+    ],
+)
+def test_a_pair_with_one_side_missing_is_a_fault(tmp_path, kind, problem, side):
+    path = with_a_bad_pair(tmp_path, kind, side)
+    message = refusal(path, tmp_path / "cache", texts=["first", "second"])
+    assert f"{path}: {problem.format(side=side)}" in message
+    assert "set `data.on_bad_row: skip`" in message
+    rows = read(path, tmp_path / "cache", texts=["first", "second"], on_bad_row="skip")
+    assert [column.to_pylist() for column in rows.texts] == [["a0", "a2"], ["b0", "b2"]]
+    assert rows.num_skipped == 1
+    # Where texts may be empty, as in `predict`, one side of a pair may be; what is not there is a fault all the same.
+    allowing = read(path, tmp_path / "cache", texts=["first", "second"], on_bad_row="skip", require_text=False)
+    assert allowing.num_rows == (3 if "empty text" in problem else 2)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
