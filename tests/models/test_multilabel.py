@@ -166,6 +166,33 @@ def test_thresholds_are_chosen_for_each_label_and_kept(new_model, tmp_path):
     assert again.threshold == model.threshold
 
 
+def price(given, cells, costs):
+    """What the wrong ones of a label cost together."""
+    return costs[0] * np.sum(given & (cells == 0)) + costs[1] * np.sum(~given & (cells == 1))
+
+
+@pytest.mark.parametrize("costs", [(1.0, 1.0), (1.0, 6.0), (9.0, 2.0)])
+def test_thresholds_by_costs_are_the_cheapest_of_all_for_each_label(new_model, monkeypatch, costs):
+    random = np.random.default_rng(4)
+    truth = (random.random((40, 3)) < [0.5, 0.2, 0.4]).astype("float32")
+    # One decimal: scores are often equal, and no threshold divides those.
+    scores = np.clip(0.3 * truth + random.normal(0.4, 0.25, truth.shape), 0, 1).round(1).astype("float32")
+    by_error = dict(zip(("false_positive", "false_negative"), costs, strict=True))
+    model = new_model(threshold_by={"costs": by_error})
+    monkeypatch.setattr(model, "predict", lambda x, rows=None: scores)
+    assert model.calibrate(["text"] * 40, truth) == []
+    candidates = np.linspace(-0.05, 1.05, 23)
+    prices = [
+        [price(column >= least, cells, costs) for least in candidates]
+        for cells, column in zip(truth.T, scores.T, strict=True)
+    ]
+    cheapest = np.min(prices, axis=1)
+    given = np.array([[name in row["labels"] for name in LABELS] for row in model.answers(scores)])
+    np.testing.assert_allclose([price(*each, costs) for each in zip(given.T, truth.T, strict=True)], cheapest)
+    # The cost that is reported: a row's, over all its labels.
+    assert model.measure(truth, scores)["cost"] == pytest.approx(sum(cheapest) / 40)
+
+
 def test_classify_gives_the_most_probable_first(new_model):
     model = new_model(threshold=0.0)
     [labels] = model.classify(["please help"])
