@@ -106,6 +106,18 @@ def test_features_are_learned_used_and_ranked(finished, experiment_file):
     assert json.loads((folder / "metrics.json").read_text()) == metrics
 
 
+def test_a_leak_that_is_declared_leads_the_report(experiment_file, tmp_path):
+    overrides = ["data.text=null", "data.features=[amount, 年收入, issued, paid]", "data.refuse_columns=[]"]
+    metrics, _ = run(experiment_file, tmp_path / "run", *overrides, "training.epochs=1")
+    ranks = {name: rank["own_roc_auc"] for name, rank in metrics["features"]["per_feature"].items()}
+    assert list(ranks)[:2] == ["paid", "年收入"]
+    assert ranks["paid"] == 1.0 > 0.95 > ranks["年收入"]
+    table = (tmp_path / "run/report.txt").read_text().split("what each feature tells by itself")[1].split("───\n")[1]
+    rows = [line.split() for line in table.splitlines()[:4]]
+    assert [name for name, *_ in rows] == list(ranks)
+    assert rows[0] == ["paid", "numeric", "1.0000", "0.0000"]
+
+
 def test_python_and_files_agree(finished, experiment_file, tmp_path):
     _, metrics, model = finished
     table, labels = inputs_of(experiment_file)
