@@ -109,6 +109,22 @@ def test_a_model_is_missing():
     assert str(caught.value) == line
 
 
+def test_a_model_that_is_missing_is_told_before_anything_is_made(tmp_path):
+    pytest.importorskip("presidio_analyzer")
+    (tmp_path / "a.txt").write_text("Please ask Maria Brown to call.")
+    assignments = ["steps.names=true", "languages=[en]", "name_models={en: en_unknown}"]
+    with pytest.raises(InputError, match="the spaCy model en_unknown of language en is not installed"):
+        prepare([tmp_path / "a.txt"], tmp_path / "out", load_preparation(None, assignments=assignments))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_model_without_a_blank_behind_its_language():
+    # YAML reads `en:x` as one word.
+    message = r"^prepare: name_models: 'en:en_core_web_lg' has no value; put a blank behind the colon: en: en_core_"
+    with pytest.raises(InputError, match=message):
+        load_preparation(None, assignments=["steps.names=true", "name_models={en:en_core_web_lg}"])
+
+
 def test_a_language_without_a_model():
     with pytest.raises(
         InputError, match=r"^languages: no model of names for 'xx'; choose from en, zh, or name one in name_models$"

@@ -9,7 +9,7 @@ from typing import Any
 
 from tfdomain.errors import InputError
 
-__all__ = ["MODELS", "NameFinder", "load_name_finder"]
+__all__ = ["MODELS", "NameFinder", "installed_models", "load_name_finder"]
 
 NameFinder = Callable[[str], Iterable[tuple[int, int]]]
 """Gives the spans of the names in a text."""
@@ -31,17 +31,9 @@ def load_name_finder(languages: Sequence[str], *, models: dict[str, str] | None 
         models: Other spaCy models by language: installed packages, or folders.
 
     Raises:
-        InputError: presidio or a model is missing, or a language has none; nothing is downloaded.
+        InputError: As for `installed_models`.
     """
-    models = {**MODELS, **(models or {})}
-    unknown = [language for language in languages if language not in models]
-    if unknown or not languages:
-        problem = f"no model of names for {', '.join(map(repr, unknown))}" if unknown else "no language is given"
-        raise InputError(
-            problem, where="languages", mend=f"choose from {', '.join(models)}, or name one in name_models"
-        )
-    chosen = {language: models[language] for language in languages}
-    analyzer = _load_analyzer(chosen)
+    analyzer = _load_analyzer(installed_models(languages, models))
 
     def find_names(text: str) -> list[tuple[int, int]]:
         language = _language_of(text, languages)
@@ -51,16 +43,32 @@ def load_name_finder(languages: Sequence[str], *, models: dict[str, str] | None 
     return find_names
 
 
-def _load_analyzer(models: dict[str, str]) -> Any:
+def installed_models(languages: Sequence[str], models: dict[str, str] | None = None) -> dict[str, str]:
+    """The model of each language, none of which is loaded yet.
+
+    Args:
+        languages: As for `load_name_finder`.
+        models: As for `load_name_finder`.
+
+    Raises:
+        InputError: presidio or a model is missing, or a language has none; nothing is downloaded.
+    """
+    models = {**MODELS, **(models or {})}
+    unknown = [language for language in languages if language not in models]
+    if unknown or not languages:
+        problem = f"no model of names for {', '.join(map(repr, unknown))}" if unknown else "no language is given"
+        raise InputError(
+            problem, where="languages", mend=f"choose from {', '.join(models)}, or name one in name_models"
+        )
     try:
+        import presidio_analyzer  # noqa: F401
         import spacy
-        from presidio_analyzer import AnalyzerEngine
-        from presidio_analyzer.nlp_engine import NlpEngineProvider
     except ImportError:
         raise InputError(
             "masking names needs presidio-analyzer", where="names", mend="pip install 'tfdomain[names]'"
         ) from None
-    for language, model in models.items():
+    for language in languages:
+        model = models[language]
         # Asked here, since presidio would download what is missing.
         if not (spacy.util.is_package(model) or spacy.util.ensure_path(model).is_dir()):
             raise InputError(
@@ -68,6 +76,13 @@ def _load_analyzer(models: dict[str, str]) -> Any:
                 where="names",
                 mend=f"python -m spacy download {model}",
             )
+    return {language: models[language] for language in languages}
+
+
+def _load_analyzer(models: dict[str, str]) -> Any:
+    from presidio_analyzer import AnalyzerEngine
+    from presidio_analyzer.nlp_engine import NlpEngineProvider
+
     configured = [{"lang_code": language, "model_name": model} for language, model in models.items()]
     provider = NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": configured})
     return AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=list(models))

@@ -93,7 +93,7 @@ def prepare(
 
 def _check(preparation: Preparation) -> None:
     """What can be wrong before anything is read."""
-    # What these steps load takes a while, and most runs want neither.
+    # What these steps load takes a while, and most runs want none.
     if preparation.steps.label_quality:
         from tfdomain.preparation.review import check_review
 
@@ -102,6 +102,10 @@ def _check(preparation: Preparation) -> None:
         from tfdomain.preparation.language import check_languages
 
         check_languages(preparation.languages)
+    if preparation.steps.names:
+        from tfdomain.preparation.personal_names import installed_models
+
+        installed_models(preparation.languages, preparation.name_models)
 
 
 def _choose_splits(
