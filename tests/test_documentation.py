@@ -7,23 +7,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from pydantic import BaseModel
 
 import tfdomain
 from tfdomain.cli import main
 from tfdomain.config import ClassificationData, ClassifierHead, Experiment, Training
+from tfdomain.config.multitask import OneTask
+from tfdomain.config.tasks import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXPERIMENT_PAGE = (ROOT / "docs/experiment_file.md").read_text(encoding="utf-8")
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
 @pytest.mark.parametrize(
     ("heading", "section"), [("data", ClassificationData), ("model", ClassifierHead), ("training", Training)]
 )
 def test_every_key_is_documented_with_its_default(heading, section):
-    page = (ROOT / "docs/experiment_file.md").read_text(encoding="utf-8")
-    text = page.split(f"## `{heading}`\n")[1].split("\n## ")[0]
+    text = EXPERIMENT_PAGE.split(f"## `{heading}`\n")[1].split("\n## ")[0]
     documented = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", text, re.MULTILINE))
     assert set(documented) == set(section.model_fields)
     for name, field in section.model_fields.items():
@@ -32,9 +37,55 @@ def test_every_key_is_documented_with_its_default(heading, section):
 
 
 def test_top_keys_are_documented():
-    page = (ROOT / "docs/experiment_file.md").read_text(encoding="utf-8").split("## `data`")[0]
-    documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    documented = set(re.findall(r"^\| `(\w+)` \|", EXPERIMENT_PAGE.split("## `data`")[0], re.MULTILINE))
     assert documented == set(Experiment.model_fields) - {"data", "model", "training"}
+
+
+@pytest.mark.parametrize("task", sorted(set(EXPERIMENTS) - {"classification"}))
+def test_a_task_tells_where_its_keys_are_other_than_those_of_classification(task):
+    text = EXPERIMENT_PAGE.split(f"### `task: {task}`\n")[1].split("\n#")[0]
+    documented = dict(re.findall(r"^\| `(\S+)` \| (.+?) \|", text, re.MULTILINE))
+    own, usual = _defaults(EXPERIMENTS[task]), _defaults(EXPERIMENTS["classification"])
+    other = {name for name, default in own.items() if name not in usual or usual[name] != default}
+    of_each = {f"tasks.<name>.{name}" for name in OneTask.model_fields} if task == "multitask" else set()
+    # `task` is the heading; several tasks have no `data` of their own.
+    assert (other - {"task", "data"}) | of_each <= set(documented)
+    assert set(documented) - of_each <= set(own)
+    for name in set(documented) - of_each:
+        assert documented[name] == own[name], name
+    told = set(re.findall(r"`([\w.]+)`", text))
+    for name in set(usual) - set(own):
+        assert told & {name, name.split(".")[0]}, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_show_experiments_as_they_are(page):
+    blocks = re.findall(
+        r"```yaml\n# (experiments/\w+\.yaml)([^\n]*)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+    )
+    for file, remark, shown in blocks:
+        values, shown = yaml.safe_load((ROOT / file).read_text(encoding="utf-8")), yaml.safe_load(shown)
+        assert _is_part(shown, values) if "shortened" in remark else shown == values, file
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["features", "long_documents", "regression"])
+def test_the_python_of_a_page_runs(name, tiny_checkpoint):
+    page = (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {"folder": str(tiny_checkpoint)}
+    exec(code.replace('"runs/zh_encoder"', "folder").replace("epochs=3", "epochs=1"), names)
+    # What the last lines of the page ask the model, and what it says of the answers.
+    model, asked = names["model"], [line for line in code.splitlines() if line.startswith("model.")]
+    answers = [eval(line, names) for line in asked if not line.startswith("model.fit")]
+    if name == "long_documents":
+        assert model.windows == "attention" and answers[0][0].keys() == {"label", "score"}
+        text = re.search(r"classify\(\[(.*)\]\)  # (\d+) characters", code)
+        assert len(eval(text[1])) == int(text[2])
+    else:
+        assert answers[0].dtype == np.float32 and answers[0].shape == (1, 2)
+    if name == "regression":
+        assert answers[1][0]["values"].keys() == {"stars", "price"}
 
 
 def test_readme_shows_the_sample_experiment_as_it_is():
@@ -110,8 +161,29 @@ def test_readme_python(tmp_path, minilm):
     assert (tmp_path / "runs/in_python_served/1/saved_model.pb").is_file()
 
 
+def _defaults(experiment: type[BaseModel]) -> dict[str, str]:
+    """The keys of an experiment, with those of its sections, and their defaults as the tables write them."""
+    keys = {}
+    for name, field in experiment.model_fields.items():
+        is_section = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        inner = field.annotation.model_fields if is_section else {"": field}
+        for key, one in inner.items():
+            default = "required" if one.is_required() else f"`{_in_yaml(one.get_default(call_default_factory=True))}`"
+            keys[f"{name}.{key}".rstrip(".")] = default
+    return keys
+
+
 def _in_yaml(default) -> str:
-    return json.dumps(default) if default is None or isinstance(default, bool) else str(default)
+    if isinstance(default, (list, tuple)):
+        return f"[{', '.join(map(_in_yaml, default))}]"
+    return json.dumps(default) if default is None or isinstance(default, bool) else str(default).replace("|", r"\|")
+
+
+def _is_part(shown, values) -> bool:
+    """Whether all that is shown stands in the values."""
+    if isinstance(shown, dict):
+        return all(name in values and _is_part(one, values[name]) for name, one in shown.items())
+    return set(shown) <= set(values) if isinstance(shown, list) else shown == values
 
 
 def _run(*arguments, cwd):

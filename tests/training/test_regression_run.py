@@ -55,6 +55,21 @@ def test_scale_is_that_of_the_training_files(run, capsys):
     assert model.pairs
 
 
+def test_windows_of_long_texts_are_read(run, tmp_path):
+    overrides = ["data.text=first", "max_length=40", "model.windows=attention", "model.window_length=8"]
+    shorter = ["training.epochs=1", "training.best=null", "data.validation=null"]
+    experiment = load_experiment(run.parent / "pairs.yaml", [*overrides, *shorter])
+    metrics = train(experiment, tmp_path / "run", folder=run.parent, verbose=0)
+    model = tfdomain.load(tmp_path / "run/model")
+    assert (model.windows, model.window_length, model.max_length) == ("attention", 8, 40)
+    # They differ behind the tenth word: no window of 8 tokens that begins the text shows it.
+    one, other = model.predict([f"we paid for the old car and the house . {word} is lost" for word in ("bank", "bad")])[
+        :, 0
+    ]
+    assert abs(one - other) > 1e-6
+    assert evaluate_file(model, [run.parent / "test.csv"])["mse"] == pytest.approx(metrics["test"]["mse"], rel=1e-5)
+
+
 def test_metrics_and_report(run):
     metrics = json.loads((run / "metrics.json").read_text())
     # Seven rows were held out, and the two without a score are among them.
