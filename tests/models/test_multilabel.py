@@ -171,26 +171,26 @@ def price(given, cells, costs):
     return costs[0] * np.sum(given & (cells == 0)) + costs[1] * np.sum(~given & (cells == 1))
 
 
-@pytest.mark.parametrize("costs", [(1.0, 1.0), (1.0, 6.0), (9.0, 2.0)])
-def test_thresholds_by_costs_are_the_cheapest_of_all_for_each_label(new_model, monkeypatch, costs):
+def test_thresholds_by_costs_are_the_cheapest_of_all_for_each_label(new_model, monkeypatch):
     random = np.random.default_rng(4)
     truth = (random.random((40, 3)) < [0.5, 0.2, 0.4]).astype("float32")
     # One decimal: scores are often equal, and no threshold divides those.
     scores = np.clip(0.3 * truth + random.normal(0.4, 0.25, truth.shape), 0, 1).round(1).astype("float32")
-    by_error = dict(zip(("false_positive", "false_negative"), costs, strict=True))
-    model = new_model(threshold_by={"costs": by_error})
-    monkeypatch.setattr(model, "predict", lambda x, rows=None: scores)
-    assert model.calibrate(["text"] * 40, truth) == []
-    candidates = np.linspace(-0.05, 1.05, 23)
-    prices = [
-        [price(column >= least, cells, costs) for least in candidates]
-        for cells, column in zip(truth.T, scores.T, strict=True)
-    ]
-    cheapest = np.min(prices, axis=1)
-    given = np.array([[name in row["labels"] for name in LABELS] for row in model.answers(scores)])
-    np.testing.assert_allclose([price(*each, costs) for each in zip(given.T, truth.T, strict=True)], cheapest)
-    # The cost that is reported: a row's, over all its labels.
-    assert model.measure(truth, scores)["cost"] == pytest.approx(sum(cheapest) / 40)
+    candidates, model = np.linspace(-0.05, 1.05, 23), new_model()
+    monkeypatch.setattr(model, "predict", lambda x: scores)
+    for costs in [(1.0, 1.0), (1.0, 6.0), (9.0, 2.0)]:
+        by_error = dict(zip(("false_positive", "false_negative"), costs, strict=True))
+        chosen = model.choose_thresholds(["text"] * 40, truth, costs=by_error)
+        prices = [
+            [price(column >= least, cells, costs) for least in candidates]
+            for cells, column in zip(truth.T, scores.T, strict=True)
+        ]
+        cheapest = np.min(prices, axis=1)
+        given = np.array([[name in row["labels"] for name in LABELS] for row in model.answers(scores)])
+        np.testing.assert_allclose([price(*each, costs) for each in zip(given.T, truth.T, strict=True)], cheapest)
+        np.testing.assert_allclose([chosen[name].score for name in LABELS], cheapest / 40)
+        # The cost that is reported: a row's, over all its labels.
+        assert model.measure(truth, scores)["cost"] == pytest.approx(cheapest.sum() / 40)
 
 
 def test_classify_gives_the_most_probable_first(new_model):

@@ -198,6 +198,7 @@ def test_no_texts_no_values(two):
     assert two.predict([]).shape == (0, 2)
 
 
+@pytest.mark.thorough
 def test_signature_of_one_target_has_a_plain_value(trained, two, tmp_path):
     signature = tf.saved_model.load(str(trained.export(tmp_path))).signatures["serving_default"]
     outputs = signature(text=tf.constant(TEXTS))

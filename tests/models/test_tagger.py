@@ -72,9 +72,8 @@ def random_texts(count):
     return [*texts, "", " ", "😀", "房" * 5000, "loan " * 1000, "x" * 5000]
 
 
-@pytest.mark.parametrize(
-    "settings", [pytest.param(DECODERS[0], marks=pytest.mark.thorough), DECODERS[1]], ids=["softmax", "crf"]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("settings", DECODERS, ids=["softmax", "crf"])
 def test_the_signature_equals_predict_on_200_texts(new_tagger, tmp_path, settings):
     model, texts = new_tagger(**settings), random_texts(200)
     signature = tf.saved_model.load(str(model.export(tmp_path / "served"))).signatures["serving_default"]

@@ -76,8 +76,8 @@ def assert_same(one, other):
     "settings",
     [
         {"label": "label", "folds": 3},
-        {"label": "label", "group": "customer", "similarity": 0.7},
-        {"time": "day", "steps": {"near_duplicates": False}},
+        pytest.param({"label": "label", "group": "customer", "similarity": 0.7}, marks=pytest.mark.thorough),
+        pytest.param({"time": "day", "steps": {"near_duplicates": False}}, marks=pytest.mark.thorough),
     ],
     ids=["labels", "groups", "time"],
 )
@@ -92,6 +92,7 @@ def test_a_pipeline_makes_what_one_machine_makes(tmp_path, settings):
     assert_same(tmp_path / "here", tmp_path / "there")
 
 
+@pytest.mark.thorough
 def test_either_goes_on_where_the_other_stopped(tmp_path):
     files = write_raw(tmp_path)
     preparation = load_preparation(None, options={"label": "label"})
@@ -102,6 +103,7 @@ def test_either_goes_on_where_the_other_stopped(tmp_path):
     assert_same(tmp_path / "here", tmp_path / "mixed")
 
 
+@pytest.mark.thorough
 def test_lines_are_read_by_one_worker_a_file(tmp_path):
     for number in range(3):
         texts = [row["text"] for row in raw_rows(60, seed=number)] if number != 1 else ["", " "]

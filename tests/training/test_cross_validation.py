@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import tfdomain
+from tfdomain.cli import app
 from tfdomain.config import experiment_from, load_experiment
 from tfdomain.errors import InputError, TfdomainError
 from tfdomain.files import write_json
@@ -43,9 +44,18 @@ def experiment_file(tmp_path_factory, tiny_checkpoint, labelled_texts):
 
 @pytest.fixture(scope="module")
 def finished(experiment_file, tmp_path_factory):
-    """The folder of two folds, cut by person, and what `cross_validate` gave."""
+    """The folder of two folds, cut by person, and what `cross_validate` gave.
+
+    The commands run in this process, which has TensorFlow already; `test_a_killed_validation_goes_on` has theirs.
+    """
     folder = tmp_path_factory.mktemp("runs") / "folds"
-    return folder, tfdomain.cross_validate(experiment_file, folder, folds=2, group="person")
+
+    def run_here(arguments, log):
+        app(list(arguments), standalone_mode=False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tfdomain.training.cross_validation.run_command", run_here)
+        return folder, tfdomain.cross_validate(experiment_file, folder, folds=2, group="person")
 
 
 def test_every_row_is_tested_on_once(finished):
