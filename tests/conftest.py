@@ -79,19 +79,33 @@ TINY_WORDS = [
 ]
 
 
-def tiny_vocabulary() -> list[str]:
-    """A WordPiece vocabulary that spells every ASCII word: the words, and each character twice."""
+CHINESE = "银行卡费用丢了我的钱房间很小贵车早餐好吃不还款利率医院药再来"
+FULL_WIDTH = "，。！？１２ａｂ％"
+
+
+def tiny_vocabulary(more: str = "") -> list[str]:
+    """A WordPiece vocabulary that spells every ASCII word: the words, and each character twice; so those of `more`."""
     characters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words = [word for word in TINY_WORDS if len(word) > 1]
-    return specials + characters + [f"##{c}" for c in characters] + words + ["##ing", "##ed", "##er"]
+    further = [piece for character in more for piece in (character, f"##{character}")]
+    return specials + characters + [f"##{c}" for c in characters] + words + ["##ing", "##ed", "##er"] + further
 
 
 def write_tiny_checkpoint(
-    folder: Path, prefix: str = "", pooler: bool = True, seed: int = 0, masked_lm: bool = False, **fields
+    folder: Path,
+    prefix: str = "",
+    pooler: bool = True,
+    seed: int = 0,
+    masked_lm: bool = False,
+    chinese: bool = False,
+    **fields,
 ) -> Path:
-    """Writes a random two-layer BERT in the Hugging Face layout, as transformers would; `masked_lm` with that head."""
-    vocabulary = tiny_vocabulary()
+    """Writes a random two-layer BERT in the Hugging Face layout, as transformers would; `masked_lm` with that head.
+
+    A `chinese` one knows some thirty Chinese characters and full-width forms, which are unknown to the others.
+    """
+    vocabulary = tiny_vocabulary(CHINESE + FULL_WIDTH if chinese else "")
     config = {
         "architectures": ["BertModel"], "model_type": "bert", "vocab_size": len(vocabulary),
         "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32,

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -28,21 +27,21 @@ SPECS.append(learn_features({"day": ["2011-01-01", "2011-02-03", ""]})[0].to_jso
 
 
 class Row(NamedTuple):
-    """A model of a task on the small checkpoint.
+    """A model of a task on the small checkpoint, or on the one that knows Chinese characters.
 
     Attributes:
         settings: What its head is made from.
         labels: One for each of the rows of `x`; None where the task learns from texts alone.
-        served: What `predict` gives, from the outputs of the exported signature.
         x: What `fit` and `predict` take.
         train_x: What `fit` takes, where it takes something else.
+        checkpoint: The fixture that the encoder is from.
     """
 
     settings: dict[str, Any]
     labels: Any
-    served: Callable[[dict[str, np.ndarray]], Any]
     x: Any = TEXTS
     train_x: Any = None
+    checkpoint: str = "small_checkpoint"
 
     @property
     def fit_x(self):
@@ -56,18 +55,6 @@ class Case(NamedTuple):
     row: Row
 
 
-def scores(outputs):
-    return outputs["scores"]
-
-
-def values(outputs):
-    return outputs["values"]
-
-
-def embedding(outputs):
-    return outputs["embedding"]
-
-
 # Two rows have one positive: in a batch of their own they have nothing to learn.
 PAIRS = {"anchor": TEXTS, "positive": ["lost car", "paid", "paid", "need help 银行😀"]}
 TRIPLETS = {**PAIRS, "negative": ["school", "my car", "", "paid"]}
@@ -78,96 +65,84 @@ CONTEXTS = ["we paid for the old car and the house . " * 6 + "the bank is lost",
 SPANS = [[("bank", 244), ("car", 20)], [(2, 3)], [], [("school", 3)]]
 
 
-def best_answers(outputs):
-    answers = np.array([answer.decode() for answer in outputs["answer"].tolist()], object)
-    return outputs | {"answer": answers, "context": np.array(CONTEXTS, object)}
+# Half-width and full-width digits, letters and signs, a character outside of the vocabulary and one of two code units.
+CHINESE_CONTEXTS = ["我的银行卡丢了，很贵！" * 8 + "ＡＢ卡", "利率１２％。房贷𠀀", "", "😀我的车 bank"]
+CHINESE_SPANS = [[("ＡＢ卡", 88), ("银行卡", 2)], [("１２％", 2)], [], [("车", 3)]]
 
 
 ENTITIES = [[("x", 0, 6), ("费用", 7, 14)], [("x", 0, 2)], [], [("x", 0, 11), ("费用", 12, 39)]]
 
 
-def entities(outputs):
-    names = ("entity", "label", "start", "end", "confidence")
-    return [
-        [
-            {"text": text.decode(), "label": label.decode(), "start": start, "end": end, "confidence": confidence}
-            for text, label, start, end, confidence in list(zip(*row, strict=True))[:count]
-        ]
-        for *row, count in zip(*(outputs[name].tolist() for name in names), outputs["count"], strict=True)
-    ]
-
-
 ROWS = {
     "classification": [
-        Row({"labels": ["default", "repaid"]}, ["default", "repaid", "repaid", "default"], scores),
-        Row({"labels": ["a", "b", "c"], "pooling": "mean", "max_length": 16}, ["a", "b", "c", "a"], scores),
+        Row({"labels": ["default", "repaid"]}, ["default", "repaid", "repaid", "default"]),
+        Row(
+            {"labels": ["差评", "好评", "c"], "pooling": "mean", "max_length": 16},
+            ["差评", "好评", "c", "好评"],
+            ["房间很小，太贵了！不再来", "早餐好吃！！１２％", "", "我的车 is good 😀"],
+            checkpoint="chinese_checkpoint",
+        ),
         Row(
             {"labels": ["a", "b"], "windows": "attention", "max_length": 40, "window_length": 8},
             ["a", "b", "b", "a"],
-            scores,
             ["please help with the money for school ! " * 5, "银行😀 paid", "", "my car is lost"],
         ),
-        Row({"labels": ["a", "b"], "features": SPECS}, ["a", "b", "b", "a"], scores, {"text": TEXTS, **TABLE}),
-        Row({"labels": ["a", "b"], "features": SPECS, "table_only": True}, ["a", "b", "b", "a"], scores, TABLE),
+        Row({"labels": ["a", "b"], "features": SPECS}, ["a", "b", "b", "a"], {"text": TEXTS, **TABLE}),
+        Row({"labels": ["a", "b"], "features": SPECS, "table_only": True}, ["a", "b", "b", "a"], TABLE),
         Row(
             {"labels": ["no", "yes"], "positive": "no", "threshold": 0.3, "threshold_by": {"metric": "f2"}},
             ["no", "yes", "yes", "no"],
-            scores,
         ),
-        Row({"labels": ["a", "b"], "pairs": True}, ["a", "b", "b", "a"], scores, (TEXTS, TEXTS[::-1])),
+        Row({"labels": ["a", "b"], "pairs": True}, ["a", "b", "b", "a"], (TEXTS, TEXTS[::-1])),
     ],
     "multilabel": [
-        Row({"labels": ["fees", "fraud", "费用"]}, [["fees"], [], ["费用", "fraud"], ["fees"]], scores),
+        Row({"labels": ["fees", "fraud", "费用"]}, [["fees"], [], ["费用", "fraud"], ["fees"]]),
         Row(
             {"labels": ["a", "b"], "threshold": {"a": 0.4, "b": 0.6}, "pooling": "mean", "pairs": True},
             [["a", "b"], ["a"], [], []],
-            scores,
             (TEXTS, TEXTS[::-1]),
         ),
         Row(
             {"labels": ["a", "b"], "windows": "max", "max_length": 40, "window_length": 8},
             [["a", "b"], ["a"], [], []],
-            scores,
             ["please help with the money for school ! " * 5, "银行😀 paid", "", "my car is lost"],
         ),
     ],
     "embedding": [
-        Row({}, None, embedding, train_x=PAIRS),
-        Row({"pooling": "cls", "max_length": 16}, None, embedding, train_x=TRIPLETS),
-        Row({"loss": "triplet", "margin": 0.5}, None, embedding, train_x=TRIPLETS),
-        Row({"loss": "cosine", "score_range": [0, 5]}, [5.0, 0.0, 2.5, 4.0], embedding, train_x=PAIRS),
+        Row({}, None, train_x=PAIRS),
+        Row({"pooling": "cls", "max_length": 16}, None, train_x=TRIPLETS),
+        Row({"loss": "triplet", "margin": 0.5}, None, train_x=TRIPLETS),
+        Row({"loss": "cosine", "score_range": [0, 5]}, [5.0, 0.0, 2.5, 4.0], train_x=PAIRS),
     ],
     "regression": [
-        Row({"targets": ["stars"]}, [4.5, 1.0, 2.0, 4.0], values),
+        Row({"targets": ["stars"]}, [4.5, 1.0, 2.0, 4.0]),
         Row(
             {"targets": ["甲", "price"], "pooling": "mean", "pairs": True},
             [[0.1, 9.0], [0.2, 12.0], [0.0, 1.0], [0.4, 3.0]],
-            values,
             (TEXTS, TEXTS[::-1]),
         ),
         Row(
             {"targets": ["stars"], "windows": "mean", "max_length": 40, "window_length": 8},
             [4.5, 1.0, 2.0, 4.0],
-            values,
             ["please help with the money for school ! " * 5, "银行😀 paid", "", "my car is lost"],
         ),
     ],
     "span": [
-        Row({"max_length": 16, "overlap": 3}, SPANS, best_answers, (TEXTS, CONTEXTS)),
+        Row({"max_length": 16, "overlap": 3}, SPANS, (TEXTS, CONTEXTS)),
         Row(
             {"answer_threshold": None, "max_answer_tokens": 3},
-            SPANS,
-            best_answers,
-            {"question": TEXTS, "context": CONTEXTS},
+            CHINESE_SPANS,
+            {"question": ["丢了？", "利率？", "", "車？"], "context": CHINESE_CONTEXTS},
+            checkpoint="chinese_checkpoint",
         ),
     ],
     "tagging": [
-        Row({"labels": ["x", "费用"]}, ENTITIES, entities),
+        Row({"labels": ["x", "费用"]}, ENTITIES),
         Row(
             {"labels": ["x", "费用"], "decoder": "crf", "scheme": "bioes", "label_pieces": "all", "max_length": 8},
-            ENTITIES,
-            entities,
-            [TEXTS[0], "银行😀 paid", "", "please help with the money for school ! " * 5],
+            [[("x", 2, 5), ("费用", 88, 91)], [("费用", 2, 5), ("x", 8, 9)], [], [("x", 3, 4)]],
+            CHINESE_CONTEXTS,
+            checkpoint="chinese_checkpoint",
         ),
     ],
 }
@@ -291,9 +266,14 @@ def case(request):
 
 
 @pytest.fixture(scope="module")
-def fresh(case, small_checkpoint):
+def checkpoint(case, request):
+    return request.getfixturevalue(case.row.checkpoint)
+
+
+@pytest.fixture(scope="module")
+def fresh(case, checkpoint):
     """Gives an untrained model of the case."""
-    return lambda **more: TASKS[case.task].from_pretrained(small_checkpoint, **case.row.settings, **more)
+    return lambda **more: TASKS[case.task].from_pretrained(checkpoint, **case.row.settings, **more)
 
 
 @pytest.fixture(scope="module")
@@ -357,7 +337,11 @@ def test_answers_have_the_types_they_claim(case, trained):
     assert json.loads(json.dumps(answers)) == answers
 
 
-def test_export_answers_as_predict(case, trained, server, tmp_path):
+# Of classification test_export.py shows as much, and more.
+@pytest.mark.parametrize(
+    "case", cases(lambda task, place: task == "tagging" and not place), indirect=True, scope="module"
+)
+def test_export_answers_as_predict(case, trained, server, promised_answers, tmp_path):
     # A trained model: fresh heads give the same to everything.
     folder = trained.export(tmp_path / "served")
     columns = {name: columns_of(case.row.x, trained)[name] for name in trained.column_specs()}
@@ -366,12 +350,12 @@ import sys, numpy as np, tensorflow as tf, tensorflow_text
 signature = tf.saved_model.load({str(folder)!r}).signatures["serving_default"]
 specs, columns = signature.structured_input_signature[1], {columns!r}
 outputs = signature(**{{name: tf.constant(values, specs[name].dtype) for name, values in columns.items()}})
-arrays = {{name: np.asarray(value.numpy().tolist()) for name, value in outputs.items()}}
-np.savez({str(tmp_path / "outputs.npz")!r}, **arrays)
+decoded = {{name: np.vectorize(lambda each: each.decode() if isinstance(each, bytes) else each)(value.numpy())
+            for name, value in outputs.items()}}
+np.savez({str(tmp_path / "outputs.npz")!r}, **decoded)
 assert not [name for name in sys.modules if name.split(".")[0] in ("tfdomain", "keras_hub", "transformers")]
 """)
-    outputs = dict(np.load(tmp_path / "outputs.npz"))
-    assert_close(case.row.served(outputs), trained.predict(case.row.x), 1e-5)
+    assert_close(dict(np.load(tmp_path / "outputs.npz")), promised_answers(trained, columns)["serving_default"], 1e-5)
 
 
 WORDS = ["loan", "lending", "paid!", "the", "[SEP]", "it's", "银行", "全角Ｆ１", "😀", "👩\u200d⚕️", "é", "e\u0301"]
@@ -386,20 +370,13 @@ def many_texts(count):
 
 
 @pytest.mark.thorough
-def test_the_signature_equals_predict_on_200_texts(case, trained, tmp_path):
+def test_the_signatures_equal_predict_on_200_texts(case, trained, promised_answers, served_answers, tmp_path):
     texts, specs = many_texts(200), trained.column_specs()
     names = [name for name in specs if name in trained.text_names]
     columns = {name: texts[place:] + texts[:place] for place, name in enumerate(names)}
     columns |= {name: case.row.x[name] * 50 for name in specs if name not in names}
-    x = columns if len(specs) > len(names) else tuple(columns.values()) if len(names) > 1 else texts
-    expected = trained.predict(x)
-    signature = tf.saved_model.load(str(trained.export(tmp_path / "served"))).signatures["serving_default"]
-    outputs = signature(**{name: tf.constant(columns[name], spec.dtype) for name, spec in specs.items()})
-    served = case.row.served({name: value.numpy() for name, value in outputs.items()})
-    if isinstance(expected, dict):
-        # Which text an answer is from is told beside it, and is no answer.
-        expected, served = ({name: each[name] for name in each if name != "context"} for each in (expected, served))
-    assert_close(served, expected, 1e-5)
+    served = served_answers(trained.export(tmp_path / "served"), columns)
+    assert_close(served, promised_answers(trained, columns), 1e-5)
 
 
 @pytest.mark.thorough
@@ -421,7 +398,7 @@ def test_mixed_precision(case, fresh, policy):
 
 
 @trains_again
-def test_mirrored_strategy_gives_the_same_weights(case, two_replicas, small_checkpoint):
+def test_mirrored_strategy_gives_the_same_weights(case, two_replicas, checkpoint):
     two_replicas.run(f"""
 import numpy as np, tensorflow as tf
 from tfdomain.models.folder import TASKS
@@ -430,7 +407,7 @@ thrice = lambda part: {{name: each * 3 for name, each in part.items()}} if isins
 x = tuple(thrice(part) for part in x) if isinstance(x, tuple) else thrice(x)
 
 def train():
-    model = TASKS[{case.task!r}].from_pretrained({str(small_checkpoint)!r}, dropout_rate=0.0, **{case.row.settings!r})
+    model = TASKS[{case.task!r}].from_pretrained({str(checkpoint)!r}, dropout_rate=0.0, **{case.row.settings!r})
     # 12 rows in batches of 5: the last batch of an epoch is uneven on two replicas.
     model.fit(x, thrice(labels), epochs=3, batch_size=5, optimizer="sgd", learning_rate=0.1, verbose=0)
     return model

@@ -187,33 +187,89 @@ def test_evaluate_and_validation_are_each_tasks_own(trained):
     assert "loss" not in figures
 
 
+def promised_by_signature(model, columns, promised_answers):
+    """What each task's model promises, and the signature of all that read one text, to columns by task."""
+    by_task = {name: promised_answers(one, columns[name])["serving_default"] for name, one in model.models.items()}
+    shared = {f"{name}_{key}": part for name in model.text_models() for key, part in by_task[name].items()}
+    return by_task | {"serving_default": shared}
+
+
+def assert_same_outputs(served, promised):
+    assert served.keys() == promised.keys()
+    for signature, outputs in promised.items():
+        assert served[signature].keys() == outputs.keys()
+        for name, value in outputs.items():
+            if value.dtype.kind == "f":
+                np.testing.assert_allclose(served[signature][name], value, atol=1e-5, rtol=0)
+            else:
+                np.testing.assert_array_equal(served[signature][name], value)
+
+
 @pytest.mark.thorough
-def test_export_answers_as_predict(trained, tmp_path):
+def test_the_signatures_equal_predict_on_200_texts(small_checkpoint, promised_answers, served_answers, tmp_path):
+    """With heads that chance has made, so that the tagger finds entities everywhere."""
+    tasks = {
+        "intent": ("classification", {"labels": ["a", "b"], "threshold": 0.3}),
+        "ner": ("tagging", {"labels": ["thing", "费用"], "max_length": 16}),
+        "stars": ("regression", {"targets": ["stars"], "pairs": True}),
+        "topics": ("multilabel", {"labels": ["fees", "费用"]}),
+    }
+    model = tfdomain.MultiTaskModel.from_pretrained(small_checkpoint, tasks=tasks, share="uniform")
+    random = np.random.default_rng(2)
+    for weight in (weight for one in model.models.values() for weight in one.head.weights):
+        weight.assign(random.normal(size=weight.shape))
+    pieces = [
+        "loan",
+        "lending",
+        "paid!",
+        "[SEP]",
+        "it's",
+        "银行",
+        "全角Ｆ１",
+        "😀",
+        "👩\u200d⚕️",
+        "e\u0301",
+        "\t",
+        "\x00",
+    ]
+    texts = [" ".join(random.choice(pieces, random.integers(0, 40))) for _ in range(196)]
+    texts += ["", "loan " * 1000, "房" * 5000, "x" * 5000]
+    columns = {name: {"text": texts} for name in ("intent", "ner", "topics")}
+    columns["stars"] = {"text": texts, "text_pair": texts[::-1]}
+    promised = promised_by_signature(model, columns, promised_answers)
+    assert np.median(promised["ner"]["count"]) > 5 and promised["ner"]["count"].max() > 500
+    folder = model.export(tmp_path / "served")
+    served = {
+        name: served_answers(folder, columns.get(name, columns["ner"]), [name])[name]
+        for name in ("serving_default", *tasks)
+    }
+    assert_same_outputs(served, promised)
+
+
+@pytest.mark.thorough
+def test_export_answers_as_predict(trained, promised_answers, tmp_path):
     folder = trained.export(tmp_path / "served")
+    first, second = X["stars"]
+    columns = {"intent": {"text": TEXTS}, "ner": {"text": TEXTS}, "stars": {"text": first, "text_pair": second}}
     code = f"""
 import sys, numpy as np, tensorflow as tf, tensorflow_text
 signatures = tf.saved_model.load({str(folder)!r}).signatures
 assert set(signatures) == {{"serving_default", "intent", "ner", "stars"}}
-texts, (first, second) = tf.constant({TEXTS!r}), (tf.constant(part) for part in {X["stars"]!r})
-outputs = {{f"stars_{{key}}": value for key, value in signatures["stars"](text=first, text_pair=second).items()}}
-for name in ("intent", "ner"):
-    outputs |= {{f"{{name}}_{{key}}": value for key, value in signatures[name](text=texts).items()}}
-default = signatures["serving_default"](text=texts)
-assert set(default) == {{name for name in outputs if not name.startswith("stars_")}}
-for name, value in default.items():
-    assert np.array_equal(value.numpy(), outputs[name].numpy()), name
-arrays = {{name: np.asarray(value.numpy().tolist()) for name, value in outputs.items()}}
-np.savez({str(tmp_path / "outputs.npz")!r}, **arrays)
+outputs = {{}}
+for name, columns in ({columns!r} | {{"serving_default": {{"text": {TEXTS!r}}}}}).items():
+    answers = signatures[name](**{{key: tf.constant(texts) for key, texts in columns.items()}})
+    for key, value in answers.items():
+        decode = lambda each: each.decode() if isinstance(each, bytes) else each
+        outputs[f"{{name}} {{key}}"] = np.vectorize(decode)(value)
+np.savez({str(tmp_path / "outputs.npz")!r}, **outputs)
 assert not [name for name in sys.modules if name.split(".")[0] in ("tfdomain", "transformers")]
 """
     subprocess.run([sys.executable, "-c", code], check=True)
-    outputs = dict(np.load(tmp_path / "outputs.npz"))
-    found = trained.predict({"intent": TEXTS, "ner": TEXTS, "stars": X["stars"]})
-    np.testing.assert_allclose(outputs["intent_scores"], found["intent"], atol=1e-5)
-    np.testing.assert_allclose(outputs["stars_value"], found["stars"][:, 0], atol=1e-5)
-    assert outputs["ner_count"].tolist() == [len(entities) for entities in found["ner"]]
-    for row, entities in enumerate(found["ner"]):
-        assert outputs["ner_start"][row, : len(entities)].tolist() == [entity["start"] for entity in entities]
+    served = {}
+    for name, value in np.load(tmp_path / "outputs.npz").items():
+        signature, _, key = name.partition(" ")
+        served.setdefault(signature, {})[key] = value
+    assert_same_outputs(served, promised_by_signature(trained, columns, promised_answers))
     assert (folder / "assets/intent_labels.txt").read_text() == "a\nb\nc\n"
 
 
