@@ -121,11 +121,10 @@ PROMISED = {
 }
 
 
-def ask(folder, columns, names=None):
-    """By signature (of these `names`), what a SavedModel answers to `columns`."""
-    model, answers = tf.saved_model.load(str(folder)), {}
-    for name in names or model.signatures:
-        signature = model.signatures[name]
+def ask(folder, columns):
+    """By signature, what a SavedModel answers to those of the columns that it takes."""
+    answers = {}
+    for name, signature in tf.saved_model.load(str(folder)).signatures.items():
         specs = signature.structured_input_signature[1]
         given = {"inputs": as_examples(columns)} if name == "classify" else columns
         outputs = signature(**{key: tf.constant(given[key], spec.dtype) for key, spec in specs.items()})
