@@ -152,15 +152,19 @@ def _explain(kind: type[BaseModel], error: pydantic.ValidationError, where: str,
         section = f"{prefix}{'.'.join(path)}".rstrip(".")
         return InputError(f"{section}: {fault['ctx']['error']}" if section else str(fault["ctx"]["error"]), where=where)
     path = _real_path(kind, path)
-    unspaced = next(
-        (each for each in (one["loc"][-1] for one in faults if one["input"] is None) if ":" in str(each)), None
-    )
+    unspaced = _unspaced_key(faults)
     if unspaced is not None:
-        problem, mend = f"{prefix}{'.'.join(path)}: {unspaced!r} has no value", str(unspaced).replace(":", ": ", 1)
-        return InputError(problem, where=where, mend=f"put a blank behind the colon: {mend}")
+        mend = f"put a blank behind the colon: {unspaced.replace(':', ': ', 1)}"
+        return InputError(f"{prefix}{'.'.join(path)}: {unspaced!r} has no value", where=where, mend=mend)
     messages = [one["msg"] for one in faults if _real_path(kind, [str(p) for p in one["loc"]]) == path]
     wanted = " or ".join(dict.fromkeys(message.removeprefix("Input should be ") for message in messages))
     return InputError(f"{prefix}{'.'.join(path)} is {fault['input']!r}", where=where, mend=f"it should be {wanted}")
+
+
+def _unspaced_key(faults: Sequence[Any]) -> str | None:
+    """A key like `en:x` without a value: YAML reads it as one word, where `en: x` was meant."""
+    valueless = (str(key) for one in faults if one["input"] is None for key in one["loc"][-1:])
+    return next((key for key in valueless if ":" in key), None)
 
 
 def _section_at(kind: type[BaseModel], path: list[str]) -> type[BaseModel]:
