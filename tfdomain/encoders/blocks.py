@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfdomain.encoders.activations import ACTIVATIONS
 from tfdomain.encoders.config import EncoderConfig
 from tfdomain.encoders.dropout import apply_dropout
+from tfdomain.encoders.written_gradients import gelu, normalized
 
 __all__ = ["Block", "Embeddings", "Pooler", "normalize", "project"]
 
@@ -48,9 +49,10 @@ class _Part(keras.layers.Layer):
         scale = self.add_weight(shape=shape, initializer="ones", autocast=False, name=f"{name}_scale")
         return scale, self.add_weight(shape=shape, initializer="zeros", autocast=False, name=f"{name}_bias")
 
-    def _normalize(self, x: tf.Tensor, norm: tuple[keras.Variable, keras.Variable]) -> tf.Tensor:
+    def _normalize(self, x: tf.Tensor, norm: tuple[keras.Variable, keras.Variable], *, training: bool) -> tf.Tensor:
         norm = tuple(tf.cast(variable, self._wide) for variable in norm)
-        return tf.cast(normalize(tf.cast(x, self._wide), norm, self._config.layer_norm_eps), self.compute_dtype)
+        form = normalized if training else normalize
+        return tf.cast(form(tf.cast(x, self._wide), norm, self._config.layer_norm_eps), self.compute_dtype)
 
 
 def normalize(x: tf.Tensor, norm: tuple[Any, Any], epsilon: float) -> tf.Tensor:
@@ -90,7 +92,7 @@ class Embeddings(_Part):
         x += tf.gather(tf.convert_to_tensor(self.segments), segment_ids)
         positions = tf.convert_to_tensor(self.positions)
         x += positions[: tf.shape(token_ids)[1]] if position_ids is None else tf.gather(positions, position_ids)
-        x = self._normalize(tf.reshape(x, [-1, self._config.hidden_size]), self.norm)
+        x = self._normalize(tf.reshape(x, [-1, self._config.hidden_size]), self.norm, training=seed is not None)
         if seed is None:
             return x
         return apply_dropout(x, rate=self._config.hidden_dropout_prob, seed=seed, layer_index=0)
@@ -125,9 +127,12 @@ class Block(_Part):
             seed: int32 `[2]`; None is inference, without dropout.
         """
         attended = project(self._attend(x, bias, seed), self.attention_output)
-        x = self._normalize(x + self._drop(attended, 1, seed), self.attention_norm)
-        inner = ACTIVATIONS[self._config.hidden_act](project(x, self.expand))
-        return self._normalize(x + self._drop(project(inner, self.contract), 2, seed), self.norm)
+        training = seed is not None
+        x = self._normalize(x + self._drop(attended, 1, seed), self.attention_norm, training=training)
+        # "gelu" alone is the exact one in a configuration.
+        act = self._config.hidden_act
+        inner = (gelu if training and act == "gelu" else ACTIVATIONS[act])(project(x, self.expand))
+        return self._normalize(x + self._drop(project(inner, self.contract), 2, seed), self.norm, training=training)
 
     def _attend(self, x: tf.Tensor, bias: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         hidden, heads = self._config.hidden_size, self._config.num_attention_heads

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfdomain.encoders.written_gradients import dropped_out
 from tfdomain.errors import InputError
 
 __all__ = ["StatelessDropout", "apply_dropout", "draw_seed"]
@@ -43,8 +44,7 @@ def apply_dropout(x: tf.Tensor, *, rate: float, seed: tf.Tensor, layer_index: in
     )
     bits = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:size]
     kept = tf.reshape(bits >= tf.constant(threshold, tf.uint16), shape)
-    mask = tf.cast(kept, x.dtype) * tf.cast(_STEPS / (_STEPS - threshold), x.dtype)
-    return tf.ensure_shape(x * mask, x.shape)
+    return tf.ensure_shape(dropped_out(x, kept, _STEPS / (_STEPS - threshold)), x.shape)
 
 
 def draw_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
