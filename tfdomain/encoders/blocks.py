@@ -50,9 +50,9 @@ class _Part(keras.layers.Layer):
         return scale, self.add_weight(shape=shape, initializer="zeros", autocast=False, name=f"{name}_bias")
 
     def _normalize(self, x: tf.Tensor, norm: tuple[keras.Variable, keras.Variable], *, training: bool) -> tf.Tensor:
-        norm = tuple(tf.cast(variable, self._wide) for variable in norm)
+        scale, bias = (tf.cast(variable, self._wide) for variable in norm)
         form = normalized if training else normalize
-        return tf.cast(form(tf.cast(x, self._wide), norm, self._config.layer_norm_eps), self.compute_dtype)
+        return tf.cast(form(tf.cast(x, self._wide), (scale, bias), self._config.layer_norm_eps), self.compute_dtype)
 
 
 def normalize(x: tf.Tensor, norm: tuple[Any, Any], epsilon: float) -> tf.Tensor:

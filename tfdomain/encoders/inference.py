@@ -19,7 +19,8 @@ from tfdomain.encoders.streams import SortedRows, WholeRows
 
 __all__ = ["InferenceEncoder", "inference_form"]
 
-# Sorting costs some 0.1 ms a batch; with fewer rows that is more than their padding.
+# A single row that was sorted took a tenth longer (experiments/RESULTS.md); from which number of rows on sorting pays
+# depends on their lengths.
 MANY_ROWS = 8
 
 Dense = tuple[tf.Variable, tf.Variable]
@@ -42,7 +43,8 @@ class InferenceEncoder(tf.Module):
         embeddings = encoder.embeddings
         tables = (embeddings.words, embeddings.positions, embeddings.segments)
         self._tables = [table.value for table in tables]
-        self._norm = tuple(variable.value for variable in embeddings.norm)
+        scale, bias = embeddings.norm
+        self._norm = (scale.value, bias.value)
         self.blocks = [_BlockWeights(block, self._config, self._dtype, self._wide) for block in encoder.blocks]
 
     def __call__(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
