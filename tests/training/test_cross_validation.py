@@ -89,7 +89,7 @@ def test_seeds_and_metrics_that_a_fold_leaves_undefined(experiment_file, tmp_pat
     """With runs that do nothing but write what they were asked for."""
     asked = []
 
-    def pretend(arguments, log):
+    def pretend(arguments, log, **_):
         run = Path(arguments[arguments.index("--run-dir") + 1])
         changes = [arguments[place + 1] for place, one in enumerate(arguments) if one == "--set"]
         experiment = load_experiment(arguments[1], changes)
@@ -101,7 +101,7 @@ def test_seeds_and_metrics_that_a_fold_leaves_undefined(experiment_file, tmp_pat
         write_json(run / "environment.json", {"data_fingerprint": "a"})
         write_json(run / "metrics.json", {"validation": None, "test": test})
 
-    monkeypatch.setattr("tfdomain.training.cross_validation.run_command", pretend)
+    monkeypatch.setattr("tfdomain.training.child_process.run_command", pretend)
     choices = {"folds": 3, "seeds": 2, "time": "day"}
     with pytest.raises(TfdomainError, match="was ended"):
         tfdomain.cross_validate(experiment_file, tmp_path / "run", **choices)

@@ -4,7 +4,6 @@ Its folder holds `config.yaml`, a run's folder and its output for each fold and 
 `fold-1-seed-0.log`), `folds.jsonl`, a line each, and `metrics.json` over all.
 """
 
-import json
 import os
 import time as clock
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +14,9 @@ from typing import Any
 from tfdomain.config import Fold, MultiTaskExperiment, load_experiment, save_config
 from tfdomain.config.validation import CrossValidation, load_cross_validation
 from tfdomain.errors import InputError
-from tfdomain.files import read_json, whole_file, write_json
+from tfdomain.files import read_json, read_json_lines, write_json, write_json_lines
 from tfdomain.metrics.significance import resampled_interval
-from tfdomain.training.child_process import run_command
+from tfdomain.training.child_process import train_apart
 from tfdomain.training.run_folder import RunFolder, claim
 
 __all__ = ["cross_validate"]
@@ -65,7 +64,7 @@ def cross_validate(
     if not run.config.is_file():
         save_config(plan, run.config)
     lines: list[dict[str, Any]] = []
-    before = {(line["fold"], line["seed"]): line for line in _read_lines(run.path / "folds.jsonl")}
+    before = {(line["fold"], line["seed"]): line for line in read_json_lines(run.path / "folds.jsonl")}
     fingerprints = {}
     for seed in plan.seeds:
         for number in range(1, folds + 1):
@@ -74,12 +73,11 @@ def cross_validate(
             if not one.metrics.is_file():
                 begin = clock.monotonic()
                 fold = Fold(number=number, of=folds, group=group, time=time, seed=seed)
-                _train(Path(file), [*assignments, *_changes(fold, seed)], one)
+                train_apart(Path(file), [*assignments, *_changes(fold, seed)], one)
                 seconds = round(clock.monotonic() - begin, 1)
             lines.append({"fold": number, "seed": seed, "seconds": seconds, "metrics": read_json(one.metrics)["test"]})
             if lines[-1] != before.get((number, seed)):
-                with whole_file(run.path / "folds.jsonl") as target:
-                    target.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+                write_json_lines(run.path / "folds.jsonl", lines)
             print(_progress(lines[-1], plan), flush=True)
             fingerprints[one.path.name] = read_json(one.environment)["data_fingerprint"]
     _check_same_data(fingerprints)
@@ -110,19 +108,6 @@ def _plan(
 def _changes(fold: Fold, seed: int) -> list[str]:
     """What makes an experiment that of one fold."""
     return [NO_TEST, f"data.fold={fold.model_dump_json()}", f"training.seed={seed}"]
-
-
-def _train(file: Path, changes: Sequence[str], run: RunFolder) -> None:
-    arguments = ["train", str(file), "--run-dir", str(run.path)]
-    for change in changes:
-        arguments += ["--set", change]
-    if run.config.is_file():
-        arguments.append("--resume")
-    run_command(arguments, run.path.with_name(f"{run.path.name}.log"))
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
 def _progress(line: Mapping[str, Any], plan: CrossValidation) -> str:

@@ -24,6 +24,7 @@ def fit_resumably(
     best: str | None,
     patience: int | None,
     checkpoint_seconds: float,
+    stop_after: int | None = None,
     verbose: str | int = "auto",
 ) -> dict[str, Any]:
     """Trains a prepared model from the run's last state on; from the beginning where there is none.
@@ -37,6 +38,7 @@ def fit_resumably(
         best: The figure of `validation` by which the best epoch's model is kept; None keeps none.
         patience: Epochs without a better `best` after which the training stops; None never stops it.
         checkpoint_seconds: Seconds between two states.
+        stop_after: Epochs after which this run ends; None: all of the model's options.
         verbose: 0 shows no progress.
 
     Returns:
@@ -64,5 +66,5 @@ def fit_resumably(
     progress = ProgressFile(run.progress, resumed_from)
     # The keeper comes last: what it stores of the others is of the same moment.
     every = [board, TrainGraph(board), throughput, progress, *([keep_best] if keep_best else []), keeper]
-    model.fit_batches(source, state=state, validate=validation, callbacks=every, verbose=verbose)
+    model.fit_batches(source, state=state, validate=validation, callbacks=every, verbose=verbose, stop_after=stop_after)
     return throughput.figures()

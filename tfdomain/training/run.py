@@ -28,7 +28,7 @@ from tfdomain.training.run_folder import RunFolder, claim
 from tfdomain.training.task_data import read_task_data
 from tfdomain.training.throughput import speed_text
 
-__all__ = ["train"]
+__all__ = ["blank_metrics", "train"]
 
 
 def train(
@@ -51,11 +51,15 @@ def train(
     Raises:
         InputError: The experiment, its data or its checkpoint is wrong, or `run_dir` is taken.
     """
+    if experiment.search is not None:
+        print("search: is what `tfdomain tune` does; this run is of the file as it stands", flush=True)
+        experiment = experiment.model_copy(update={"search": None})
     run = RunFolder(run_dir)
     claim(run, experiment, resume=resume, load=load_experiment)
     if run.metrics.is_file():
         print(f"{run_dir} is complete; nothing to resume", flush=True)
-        run.state.unlink(missing_ok=True)
+        if not experiment.training.is_cut_short:
+            run.state.unlink(missing_ok=True)
         return read_json(run.metrics)
     if experiment.training.best is not None:
         metric_direction(experiment.training.best)
@@ -91,12 +95,31 @@ def train(
         best=options.best,
         patience=options.patience,
         checkpoint_seconds=options.checkpoint_seconds,
+        stop_after=options.stop_after,
         verbose=verbose,
     )
     metrics = _finish(model, experiment, data, run, board, figures)
-    # The state has served: it is three times the size of the model.
-    run.state.unlink(missing_ok=True)
+    if not options.is_cut_short:
+        # The state has served: it is three times the size of the model.
+        run.state.unlink(missing_ok=True)
     return metrics
+
+
+def blank_metrics(experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """The validation metrics that a run would have, of predictions that know nothing: which there are, and defined.
+
+    Args:
+        experiment: What a run would do; it has validation rows.
+        folder: Where the experiment's relative paths start.
+
+    Raises:
+        InputError: The experiment, its data or its checkpoint is wrong.
+    """
+    data = _read_data(experiment, folder)
+    assert data.validation is not None
+    validation = Validation(_make_model(experiment, data, folder), data.validation)
+    validation.measure_blank()
+    return validation.metrics
 
 
 def _read_data(experiment: Experiment, folder: Path) -> ExperimentData:
