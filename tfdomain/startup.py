@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-__all__ = ["import_tensorflow"]
+__all__ = ["import_tensorflow", "without_chatter"]
 
 # Notices of its C++ part, which come before any log level is read: about CPU instructions, oneDNN,
 # and the CUDA driver that a machine without a GPU does not have.
@@ -19,8 +19,7 @@ CHATTER = re.compile(
 
 def import_tensorflow() -> None:
     """Imports TensorFlow and its text ops; what they write to stderr is shown, but for known notices."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _filtered_stderr():
+    with without_chatter():
         import tensorflow
         import tensorflow_text  # noqa: F401, registers the ops that tokenizers and SavedModels hold
 
@@ -28,7 +27,9 @@ def import_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def _filtered_stderr() -> Iterator[None]:
+def without_chatter() -> Iterator[None]:
+    """Lets a block import TensorFlow; what it writes to stderr is shown after it, but for known notices."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # C++ writes to the descriptor, not to sys.stderr.
     sys.stderr.flush()
     kept = os.dup(2)

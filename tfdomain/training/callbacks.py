@@ -176,7 +176,12 @@ class ProgressFile(keras.callbacks.Callback):
                 "examples_seen": state.examples_seen,
                 "replicas": tf.distribute.get_strategy().num_replicas_in_sync,
                 "resumed_from_step": self.resumed_from_step,
+                "num_steps": self._num_steps(),
                 "figures": self._figures,
             },
         )
         self._due = time.monotonic() + 1.0
+
+    def _num_steps(self) -> int | None:
+        steps, epochs = self.params.get("steps"), self.params.get("epochs")
+        return None if steps is None or epochs is None else steps * epochs

@@ -6,7 +6,7 @@ Its folder holds `config.yaml`, a run's folder and its output for each fold and 
 
 import os
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -15,6 +15,7 @@ from tfdomain.config import Fold, MultiTaskExperiment, load_experiment, save_con
 from tfdomain.config.validation import CrossValidation, load_cross_validation
 from tfdomain.errors import InputError
 from tfdomain.files import read_json, read_json_lines, write_json, write_json_lines
+from tfdomain.metrics.selection import metric_numbers
 from tfdomain.metrics.significance import resampled_interval
 from tfdomain.training.child_process import train_apart
 from tfdomain.training.run_folder import RunFolder, claim
@@ -111,7 +112,7 @@ def _changes(fold: Fold, seed: int) -> list[str]:
 
 
 def _progress(line: Mapping[str, Any], plan: CrossValidation) -> str:
-    name, value = next(_numbers(line["metrics"]), ("", None))
+    name, value = next(metric_numbers(line["metrics"]), ("", None))
     number = f"fold {line['fold']}/{plan.folds}" + (f", seed {line['seed']}" if len(plan.seeds) > 1 else "")
     seconds = "" if line["seconds"] is None else f" ({line['seconds']:.0f} s)"
     return f"{number}: {name} {'-' if value is None else f'{value:.4f}'}{seconds}"
@@ -126,7 +127,7 @@ def _check_same_data(fingerprints: Mapping[str, str]) -> None:
 
 
 def _summary(plan: CrossValidation, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    tested = [dict(_numbers(line["metrics"])) for line in lines]
+    tested = [dict(metric_numbers(line["metrics"])) for line in lines]
     names = dict.fromkeys(name for one in tested for name, value in one.items() if value is not None)
     # In time a fold is tested on by what stands before it: as many parts as its number.
     shares = [1 / number for number in range(1, plan.folds + 1)] if plan.time else [1 / (plan.folds - 1)]
@@ -141,12 +142,3 @@ def _summary(plan: CrossValidation, lines: Sequence[Mapping[str, Any]]) -> dict[
             "num_runs": len(values),
         }
     return {"folds": plan.folds, "seeds": plan.seeds, "num_runs": len(lines), "metrics": metrics}
-
-
-def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float | None]]:
-    """The metrics by their dotted names; counts are none."""
-    for name, value in metrics.items():
-        if isinstance(value, Mapping):
-            yield from _numbers(value, f"{prefix}{name}.")
-        elif value is None or isinstance(value, float):
-            yield prefix + name, value
