@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from tfdomain.config import Experiment, MultiTaskExperiment, load_experiment
-from tfdomain.config.loading import assign, experiment_from, read_values
+from tfdomain.config.loading import experiment_from, read_values
 from tfdomain.config.search import Search
 from tfdomain.data.paths import find_files
 from tfdomain.encoders.sources import checkpoint_beside

@@ -46,10 +46,10 @@ def train_apart(
     changes: Sequence[str],
     run: RunFolder,
     *,
-    limits: Limits = Limits(),  # noqa: B008, it is frozen
+    limits: Limits = Limits(),
     watch: Callable[[], None] | None = None,
 ) -> None:
-    """Trains an experiment in a process of its own, or goes on with it; its output is added to a file beside its folder.
+    """Trains an experiment in a process of its own, or goes on with it; its output is added to a log beside its folder.
 
     Args:
         file: The experiment file.
@@ -73,7 +73,7 @@ def run_command(
     arguments: Sequence[str],
     log: Path,
     *,
-    limits: Limits = Limits(),  # noqa: B008, it is frozen
+    limits: Limits = Limits(),
     watch: Callable[[], None] | None = None,
 ) -> None:
     """Runs a command of tfdomain to its end; the child ends too if this process does, however it is killed.
