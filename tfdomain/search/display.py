@@ -39,11 +39,12 @@ def show_until(done: Callable[[float], bool], chief: Chief, console: Console | N
     is_done = False
     while not is_done:
         is_done = done(0.2)
-        for line in chief.lines:
+        lines = chief.lines
+        for line in lines:
             before = told.get(line["trial"])
             if before is None or (before["state"], before["attempts"]) != (line["state"], line["attempts"]):
                 print(_sentence(line, chief), file=console.file, flush=True)
-        told = {line["trial"]: line for line in chief.lines}
+        told = {line["trial"]: line for line in lines}
 
 
 def trial_value(line: Line, objective: str) -> float | None:

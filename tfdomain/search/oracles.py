@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial
@@ -16,7 +16,8 @@ from tfdomain.metrics.selection import metric_direction
 
 __all__ = ["Oracle", "make_oracle", "oracle_state", "plain_values", "restore_oracle", "set_back"]
 
-Oracle = keras_tuner.Oracle
+# KerasTuner has no types.
+Oracle: TypeAlias = Any
 # A crash is judged by the search itself, and a trial whose worker was lost is given out again however often.
 WITHOUT_END = 10**9
 
@@ -44,7 +45,6 @@ def make_oracle(experiment: Experiment, search: Search) -> Oracle:
         "max_retries_per_trial": WITHOUT_END,
         "max_consecutive_failed_trials": WITHOUT_END,
     }
-    oracle: Oracle
     if search.tuner == "hyperband":
         # Once through all brackets, or for as long as was asked for.
         sweeps = 1 if search.trials is None and search.hours is None else None

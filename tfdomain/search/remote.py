@@ -130,7 +130,7 @@ class RemoteChief:
 
     def _call(self, name: str, **message: Any) -> Any:
         try:
-            return self._calls[name](message, timeout=self._patience, wait_for_ready=True)
+            return self._calls[name](message, timeout=self._patience, wait_for_ready=True)["answer"]
         except grpc.RpcError as error:
             problem = f"the chief does not answer ({error.code().name.lower()})"  # type: ignore[attr-defined]
             mend = "start it with the same command, or check the address"
@@ -139,7 +139,7 @@ class RemoteChief:
 
 def _handler(function: Any) -> grpc.RpcMethodHandler:
     return grpc.unary_unary_rpc_method_handler(
-        lambda message, _: function(message), request_deserializer=json.loads, response_serializer=_encode
+        lambda message, _: {"answer": function(message)}, request_deserializer=json.loads, response_serializer=_encode
     )
 
 
