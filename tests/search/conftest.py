@@ -37,7 +37,7 @@ def write_experiment(tmp_path_factory, tiny_checkpoint, labelled_texts):
             "training": {"epochs": 3, "batch_size": 16, "seed": 3, "checkpoint_seconds": 0.0},
             "search": {"objective": "validation.macro_f1", "space": SPACE, "trials": 4} | search,
         }
-        (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
+        (folder / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
         return folder / "tiny.yaml"
 
     return write

@@ -97,13 +97,11 @@ class Chief:
 
     Attributes:
         failure: Why the search has to stop; None: it has not.
-        is_open: Whether trials are handed out already.
     """
 
     def __init__(self, experiment: Experiment, search: Search, folder: Path, *, silence_seconds: float = 60.0):
         self.search, self.folder, self.silence_seconds = search, folder, silence_seconds
         self.failure: TfdomainError | None = None
-        self.is_open = True
         self._epochs = experiment.training.epochs
         self._oracle: Oracle = make_oracle(experiment, search)
         self._lines: dict[str, Line] = {}
@@ -187,8 +185,6 @@ class Chief:
             self._save()
 
     def _next(self, worker: str) -> Task | Literal["wait", "done"]:
-        if not self.is_open:
-            return "wait"
         waiting = any(name not in self._held for name, line in self._lines.items() if line["state"] == "running")
         is_late = self.search.hours is not None and self._spent() >= self.search.hours * 3600
         idle: Literal["wait", "done"] = "wait" if self._held else "done"

@@ -42,8 +42,10 @@ def show_until(done: Callable[[float], bool], chief: Chief, console: Console | N
         lines = chief.lines
         for line in lines:
             before = told.get(line["trial"])
-            if before is None or (before["state"], before["attempts"]) != (line["state"], line["attempts"]):
-                print(_sentence(line, chief), file=console.file, flush=True)
+            if before is None or before["attempts"] != line["attempts"]:
+                _print(_begin(line), console)
+            if line["state"] != "running" and (before is None or before["state"] == "running"):
+                _print(_end(line, chief.search.objective), console)
         told = {line["trial"]: line for line in lines}
 
 
@@ -61,14 +63,20 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _sentence(line: Line, chief: Chief) -> str:
-    if line["state"] == "running":
-        again = f" (attempt {line['attempts']})" if line["attempts"] > 1 else ""
-        return f"trial {line['trial']} begins{again}: {setting_text(line['values'])}"
+def _print(text: str, console: Console) -> None:
+    # Not by rich, which would wrap a line that somebody may want to grep.
+    print(text, file=console.file, flush=True)
+
+
+def _begin(line: Line) -> str:
+    again = f" (attempt {line['attempts']})" if line["attempts"] > 1 else ""
+    return f"trial {line['trial']} begins{again}: {setting_text(line['values'])}"
+
+
+def _end(line: Line, objective: str) -> str:
     if line["state"] == "failed":
         return f"trial {line['trial']} failed ({line['seconds']:.0f} s): {line['error'].splitlines()[-1]}"
-    value = trial_value(line, chief.search.objective)
-    return f"trial {line['trial']} completed: {chief.search.objective} {value:.4f} ({line['seconds']:.0f} s)"
+    return f"trial {line['trial']} completed: {objective} {trial_value(line, objective):.4f} ({line['seconds']:.0f} s)"
 
 
 def _table(chief: Chief) -> Group:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import keras_tuner
+import numpy as np
 from keras_tuner.engine.trial import Trial
 
 from tfdomain.config import Experiment
@@ -119,7 +120,10 @@ def _space(space: Mapping[str, Dimension]) -> keras_tuner.HyperParameters:
 
 
 def _decode(value: Any, dimension: Dimension) -> Any:
-    return json.loads(value) if dimension.choice is not None and not _are_numbers(dimension.choice) else value
+    if dimension.choice is not None and not _are_numbers(dimension.choice):
+        return json.loads(value)
+    # What a Gaussian process gives is a number of NumPy's.
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _are_numbers(values: list[Any]) -> bool:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -108,15 +108,11 @@ def tune(
         return None
     remove_leftovers(run.path / name for name in (*FILES, "best.yaml"))
     claim(run, experiment, resume=True, load=load_experiment)
+    if not run.config.is_file():
+        check_objective(file, changes, search)
+        save_config(experiment, run.config)
     chief = Chief(experiment, search, run.path)
-    chief.is_open = False
-    with ExitStack() as stack:
-        if place is not None:
-            stack.enter_context(serving(chief, place.address))
-        if not run.config.is_file():
-            check_objective(file, changes, search)
-            save_config(experiment, run.config)
-        chief.is_open = True
+    with serving(chief, place.address) if place else nullcontext():
         count = (0 if place else 1) if workers is None else workers
         with _working(chief, place.name if place else "worker", count, file, changes, run.path, search) as are_done:
             show_until(lambda seconds: are_done(seconds) and (place is None or chief.is_over()), chief)
