@@ -43,6 +43,8 @@ def test_every_experiment_fits(file):
         ({"model": {"decoder": "crf"}}, "'decoder' was unexpected"),
         ({"task": "tagging", "model": {"decoder": "beam"}}, "'beam' is not one of"),
         ({"name": "no spaces"}, "does not match"),
+        ({"search": {"objective": "validation.loss", "space": {}, "tuner": "x"}}, "'x' is not one of"),
+        ({"search": {"space": {"training.epochs": {"int": [1, 2]}}}}, "'objective' is a required property"),
     ],
 )
 def test_what_is_wrong_is_found(change, told):

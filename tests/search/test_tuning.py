@@ -202,7 +202,7 @@ def test_what_cannot_be_searched_is_refused(write_experiment, pretended, tmp_pat
 def test_real_trials_after_a_real_kill(write_experiment, tmp_path, read_lines):
     """Hyperband on the tiny checkpoint, killed in its second trial."""
     folder = tmp_path / "search"
-    file = write_experiment(tuner="hyperband", trials=None, space={"model.pooling": {"choice": ["cls", "mean"]}})
+    file = write_experiment(tuner="hyperband", trials=4)
     command = [sys.executable, "-m", "tfdomain", "tune", str(file), "--run-dir", str(folder)]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 900

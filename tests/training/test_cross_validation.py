@@ -18,7 +18,7 @@ from tfdomain.config import experiment_from, load_experiment
 from tfdomain.errors import InputError, TfdomainError
 from tfdomain.files import write_json
 from tfdomain.metrics.significance import resampled_interval
-from tfdomain.training.child_process import run_command
+from tfdomain.training.child_process import Limits, run_command
 from tfdomain.training.cross_validation_text import cross_validation_text
 from tfdomain.training.datasets import read_experiment_data
 from tfdomain.training.run import train
@@ -175,6 +175,25 @@ def test_a_child_that_is_killed_is_told_of(tmp_path):
         patch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
         with pytest.raises(TfdomainError, match=r"ended by SIGKILL \(is memory short\?\); run the same command again"):
             run_command(["--version"], tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(minutes=0.0001), "took more than 0.0001 minutes"),
+        (Limits(memory_gib=0.001), "had more than 0.001 GiB of memory"),
+    ],
+)
+def test_a_child_that_takes_too_much_is_ended(tmp_path, limits, told):
+    with pytest.raises(TfdomainError, match=told):
+        run_command(["train", "nowhere.yaml"], tmp_path / "log", limits=limits)
+
+
+def test_a_child_that_fails_leaves_its_last_lines(tmp_path):
+    (tmp_path / "log").write_text("of the run before\n")
+    with pytest.raises(InputError) as caught:
+        run_command(["train", "nowhere.yaml"], tmp_path / "log")
+    assert caught.value.__notes__ == ["error: nowhere.yaml: no such file; check the path"]
 
 
 @pytest.mark.thorough
