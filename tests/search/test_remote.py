@@ -129,8 +129,10 @@ def test_the_files_are_whole_after_every_step(write_experiment, tmp_path):
     done = chief.take("a")
     chief.end(done, outcome(0.5))
     broken = chief.take("a")
+    chief.flush()
     chief = make_chief(file, tmp_path)
     assert [line["state"] for line in chief.lines] == ["completed", "running"]
     assert chief.take("b") == dataclasses.replace(broken, attempt=2)
     assert chief.take("c").trial == "003"
+    chief.flush()
     assert json.loads((tmp_path / "search.json").read_text())["lines"] == chief.lines

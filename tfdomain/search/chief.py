@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -110,6 +111,8 @@ class Chief:
         self._finished = False
         self._alike: list[str] = []
         self._lock = threading.Lock()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="search-files")
+        self._written: Future = self._writer.submit(int)
         self._spent_before, self._began = 0.0, time.monotonic()
         state = folder / STATE
         if state.is_file():
@@ -124,6 +127,15 @@ class Chief:
         """A line a trial, in the order in which they began."""
         with self._lock:
             return [dict(line) for line in self._lines.values()]
+
+    def flush(self) -> None:
+        """Waits until the files hold all that is known.
+
+        Raises:
+            TfdomainError: They cannot be written.
+        """
+        with self._lock:
+            self._written.result()
 
     def under_way(self) -> dict[str, tuple[float, dict[str, Any]]]:
         """The seconds and the progress of each trial that somebody runs."""
@@ -255,8 +267,15 @@ class Chief:
             "lines": lines,
             **oracle_state(self._oracle),
         }
+        if self._written.done():
+            # A disk that is full is told of here.
+            self._written.result()
+        # Nobody waits for the disk: a process killed in between has not done anything yet that would be lost.
+        self._written = self._writer.submit(self._write, json.dumps(kept), [dict(line) for line in lines])
+
+    def _write(self, kept: str, lines: list[Line]) -> None:
         with whole_file(self.folder / STATE) as file:
-            json.dump(kept, file)
+            file.write(kept)
         write_json_lines(self.folder / TRIALS, lines)
 
 

@@ -112,10 +112,15 @@ def tune(
         check_objective(file, changes, search)
         save_config(experiment, run.config)
     chief = Chief(experiment, search, run.path)
-    with serving(chief, place.address) if place else nullcontext():
-        count = (0 if place else 1) if workers is None else workers
-        with _working(chief, place.name if place else "worker", count, file, changes, run.path, search) as are_done:
+    count = (0 if place else 1) if workers is None else workers
+    try:
+        with (
+            serving(chief, place.address) if place else nullcontext(),
+            _working(chief, place.name if place else "worker", count, file, changes, run.path, search) as are_done,
+        ):
             show_until(lambda seconds: are_done(seconds) and (place is None or chief.is_over()), chief)
+    finally:
+        chief.flush()
     if chief.failure is not None:
         raise chief.failure
     return _finish(chief, experiment, file, assignments, run)
