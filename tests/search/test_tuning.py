@@ -80,10 +80,12 @@ def test_three_crashes_alike_stop_the_search(write_experiment, pretended, tmp_pa
     file, folder = write_experiment(trials=20), tmp_path / "search"
     with pytest.raises(TfdomainError, match=r"3 trials in a row failed alike: step 00\d: out of memory"):
         tfdomain.tune(file, folder, workers=workers)
-    assert [line["state"] for line in read_lines(folder)][:4] == ["completed", "failed", "failed", "failed"]
+    states = [line["state"] for line in read_lines(folder)]
+    assert states[0] == "completed" and states.count("failed") >= 3 and len(states) <= 6
     pretended.fails = lambda name, experiment: None
-    found = tfdomain.tune(file, folder)
-    assert [line["state"] for line in found.trials].count("completed") == 17
+    after = [line["state"] for line in tfdomain.tune(file, folder).trials]
+    assert len(after) == 20 and after.count("failed") == states.count("failed")
+    assert "running" not in after
 
 
 def test_a_killed_search_does_the_broken_trial_again(write_experiment, pretended, tmp_path, read_lines):

@@ -45,7 +45,7 @@ class Dimension(Section):
             if any(value in self.choice[:place] for place, value in enumerate(self.choice)):
                 raise ValueError(f"choice is {self.choice}: name each value once")
             return self
-        name, (low, high) = ("float", self.float) if self.float is not None else ("int", self.int)
+        name, (low, high) = "int" if self.float is None else "float", self.extremes
         if low >= high:
             raise ValueError(f"{name} is [{low}, {high}]: write the smaller bound first, and then a larger one")
         if self.log and low <= 0:

@@ -48,7 +48,7 @@ def importances(search: Search, lines: Sequence[Mapping[str, Any]], epochs: int)
     forest = RandomForestRegressor(n_estimators=100, random_state=0).fit(positions, values)
     random = np.random.default_rng(0)
     grids = [_grid(dimension) for dimension in search.space.values()]
-    settings = np.stack([random.choice(grid, NUM_SETTINGS) for grid in [*grids, [epochs]]], axis=1)
+    settings = np.stack([random.choice(grid, NUM_SETTINGS) for grid in [*grids, np.array([float(epochs)])]], axis=1)
     total = float(forest.predict(settings).var())
     shares = {}
     for place, (key, grid) in enumerate(zip(search.space, grids, strict=True)):
