@@ -94,8 +94,9 @@ def run_command(
         begin = output.tell()
         command = [sys.executable, "-m", "tfdomain.training.child_process", *arguments]
         # Nothing is ever written to the pipe: its other end tells the child when this process is no more.
+        # An interrupt is this process' to answer: in a group of its own the child does not get it as well.
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, env=environment
+            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, env=environment, process_group=0
         ) as process:
             try:
                 code = _wait(process, limits.minutes, watch)
