@@ -34,10 +34,11 @@ MAY_IMPORT = {
     "evaluation": {"models", "metrics"},
     "training": {"models", "pipeline", "evaluation"},
     "pretraining": {"training", "preparation"},
+    "search": {"training"},
     "serving": {"models", "evaluation"},
     "drafting": {"preparation", "encoders"},
     "questions": {"drafting"},
-    "cli": {"preparation", "training", "pretraining", "serving", "questions", "samples", "startup"},
+    "cli": {"preparation", "training", "pretraining", "search", "serving", "questions", "samples", "startup"},
 }
 LAZY = ("tensorflow", "keras", "pandas", "pyarrow", "transformers", "sklearn", "matplotlib")
 

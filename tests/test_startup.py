@@ -3,11 +3,11 @@ import sys
 
 SCRIPT = """
 import os, sys
-from tfdomain.startup import import_tensorflow, _filtered_stderr
+from tfdomain.startup import import_tensorflow, without_chatter
 
 import_tensorflow()
 assert "tensorflow_text" in sys.modules
-with _filtered_stderr():
+with without_chatter():
     os.write(2, b"I0000 00:00:1.2 3 port.cc:1] a notice of the C++ part\\nsomething that matters\\n")
     print("from Python", file=sys.stderr)
 print("after", file=sys.stderr)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tfdomain.models.regressor import TextRegressor
     from tfdomain.models.span_extractor import SpanExtractor
     from tfdomain.models.tagger import TokenClassifier
+    from tfdomain.search.tuning import tune
     from tfdomain.training.cross_validation import cross_validate
     from tfdomain.training.run_comparison import compare
 
@@ -44,6 +45,7 @@ __all__ = [
     "cross_validate",
     "learn_features",
     "load",
+    "tune",
 ]
 
 _HOMES = {
@@ -64,6 +66,7 @@ _HOMES = {
     "cross_validate": "tfdomain.training.cross_validation",
     "learn_features": "tfdomain.data.features",
     "load": "tfdomain.models.folder",
+    "tune": "tfdomain.search.tuning",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from tfdomain.errors import TfdomainError
-from tfdomain.startup import import_tensorflow
+from tfdomain.startup import import_tensorflow, without_chatter
 from tfdomain.version import __version__
 
 __all__ = ["app", "main"]
@@ -170,6 +170,50 @@ def validate(
     metrics = cross_validate(file, folder, **cut, assignments=changes)
     print(cross_validation_text(metrics), end="")
     print(f"folds   {folder / 'folds.jsonl'}\nmetrics {folder / 'metrics.json'}")
+
+
+@app.command()
+def tune(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An experiment file (YAML) with a search section.")],
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment.")
+    ] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Its folder; default: runs/NAME-search.")] = None,
+    workers: Annotated[int | None, typer.Option(help="How many trials run side by side; default: 1.")] = None,
+):
+    """Search for the best setting of an experiment; the same command goes on after a kill."""
+    from tfdomain.config import load_experiment
+
+    changes = assignments or []
+    folder = run_dir or Path("runs") / f"{load_experiment(file, changes).name}-search"
+    # A device is for the trials alone: TensorFlow is imported here, and computes nothing.
+    with without_chatter():
+        from tfdomain.search.tuning import tune as run
+    from tfdomain.search.report import search_text
+
+    result = run(file, folder, workers=workers, assignments=changes)
+    if result is not None:
+        print(search_text(result), end="")
+        print(f"trials  {folder / 'trials.jsonl'}\nbest    {result.file}\nmetrics {folder / 'metrics.json'}")
+
+
+@app.command(hidden=True)
+def objectives(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An experiment file (YAML).")],
+    to: Annotated[Path, typer.Option(metavar="FILE.json", help="What to write.")],
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment.")
+    ] = None,
+):
+    """Write the validation metrics that a run of an experiment would have, of predictions that know nothing."""
+    from tfdomain.config import load_experiment
+    from tfdomain.files import write_json
+
+    experiment = load_experiment(file, assignments or [])
+    import_tensorflow()
+    from tfdomain.training.run import blank_metrics
+
+    write_json(to, blank_metrics(experiment, file.parent))
 
 
 @app.command()

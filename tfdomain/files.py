@@ -18,7 +18,16 @@ from typing import IO, Any
 
 from tfdomain.errors import InputError, TfdomainError
 
-__all__ = ["hash_file", "read_json", "remove_leftovers", "whole_file", "whole_folder", "write_json"]
+__all__ = [
+    "hash_file",
+    "read_json",
+    "read_json_lines",
+    "remove_leftovers",
+    "whole_file",
+    "whole_folder",
+    "write_json",
+    "write_json_lines",
+]
 
 
 @contextlib.contextmanager
@@ -106,6 +115,18 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     with whole_file(path) as file:
         file.write(text + "\n")
+
+
+def read_json_lines(path: str | os.PathLike) -> list[Any]:
+    """The values of a file with one in each line; none where there is no file."""
+    path = Path(path)
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+
+
+def write_json_lines(path: str | os.PathLike, values: Iterable[Any]) -> None:
+    """Writes values as UTF-8 JSON, one a line, whole or not at all."""
+    with whole_file(path) as file:
+        file.writelines(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values)
 
 
 def hash_file(path: str | os.PathLike) -> str:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-__all__ = ["import_tensorflow"]
+__all__ = ["import_tensorflow", "without_chatter"]
 
 # Notices of its C++ part, which come before any log level is read: about CPU instructions, oneDNN,
 # and the CUDA driver that a machine without a GPU does not have.
@@ -25,7 +25,7 @@ def import_tensorflow(threads: int | None = None) -> None:
             side; None: all. It cannot be changed once TensorFlow has begun.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _filtered_stderr():
+    with without_chatter():
         import tensorflow
         import tensorflow_text  # noqa: F401, registers the ops that tokenizers and SavedModels hold
 
@@ -39,7 +39,9 @@ def import_tensorflow(threads: int | None = None) -> None:
 
 
 @contextlib.contextmanager
-def _filtered_stderr() -> Iterator[None]:
+def without_chatter() -> Iterator[None]:
+    """Lets a block import TensorFlow; what it writes to stderr is shown after it, but for known notices."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # C++ writes to the descriptor, not to sys.stderr.
     sys.stderr.flush()
     kept = os.dup(2)

@@ -51,6 +51,14 @@ def test_what_is_wrong_is_found(change, told):
     assert any(told in fault for fault in faults("experiment", sound | change))
 
 
+def test_a_search_is_checked():
+    sound = {"name": "a", "encoder": "b", "data": {"train": "a.csv", "label": "label"}}
+    search = {"objective": "validation.macro_f1", "trials": 3, "space": {"training.epochs": {"int": [1, 3]}}}
+    assert faults("experiment", sound | {"search": search}) == []
+    for change in ({"tuner": "x"}, {"space": {}}, {"space": {"training.epochs": {"integer": [1, 3]}}}, {"trials": 0}):
+        assert faults("experiment", sound | {"search": search | change}), change
+
+
 def test_one_of_several_tasks_is_checked_by_its_own_form():
     one = {"task": "classification", "data": {"train": "a.csv", "label": "label"}}
     values = {"name": "a", "encoder": "b", "task": "multitask", "tasks": {"x": one}}

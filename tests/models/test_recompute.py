@@ -39,7 +39,7 @@ import sys
 import tensorflow as tf
 from tfdomain.encoders.config import EncoderConfig
 from tfdomain.encoders.encoder import Encoder
-from tfdomain.training.throughput import peak_memory_bytes
+from tfdomain.training.peak_memory import peak_memory_bytes
 sizes = dict(hidden_size=128, num_hidden_layers=8, num_attention_heads=2, intermediate_size=512)
 encoder = Encoder(EncoderConfig(vocab_size=50, **sizes), seed=0)
 encoder.recompute = bool(int(sys.argv[1]))

@@ -19,7 +19,7 @@ from tfdomain.config import experiment_from, load_experiment
 from tfdomain.errors import InputError, TfdomainError
 from tfdomain.files import write_json
 from tfdomain.metrics.significance import resampled_interval
-from tfdomain.training.child_process import run_command
+from tfdomain.training.child_process import Limits, run_command
 from tfdomain.training.cross_validation_text import cross_validation_text
 from tfdomain.training.datasets import read_experiment_data
 from tfdomain.training.run import train
@@ -99,7 +99,7 @@ def test_seeds_and_metrics_that_a_fold_leaves_undefined(experiment_file, tmp_pat
     """With runs that do nothing but write what they were asked for."""
     asked = []
 
-    def pretend(arguments, log):
+    def pretend(arguments, log, **_):
         run = Path(arguments[arguments.index("--run-dir") + 1])
         changes = [arguments[place + 1] for place, one in enumerate(arguments) if one == "--set"]
         experiment = load_experiment(arguments[1], changes)
@@ -111,7 +111,7 @@ def test_seeds_and_metrics_that_a_fold_leaves_undefined(experiment_file, tmp_pat
         write_json(run / "environment.json", {"data_fingerprint": "a"})
         write_json(run / "metrics.json", {"validation": None, "test": test})
 
-    monkeypatch.setattr("tfdomain.training.cross_validation.run_command", pretend)
+    monkeypatch.setattr("tfdomain.training.child_process.run_command", pretend)
     choices = {"folds": 3, "seeds": 2, "time": "day"}
     with pytest.raises(TfdomainError, match="was ended"):
         tfdomain.cross_validate(experiment_file, tmp_path / "run", **choices)
@@ -185,6 +185,25 @@ def test_a_child_that_is_killed_is_told_of(tmp_path):
         patch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
         with pytest.raises(TfdomainError, match=r"ended by SIGKILL \(is memory short\?\); run the same command again"):
             run_command(["--version"], tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(minutes=0.0001), "took more than 0.0001 minutes"),
+        (Limits(memory_gib=0.001), "had more than 0.001 GiB of memory"),
+    ],
+)
+def test_a_child_that_takes_too_much_is_ended(tmp_path, limits, told):
+    with pytest.raises(TfdomainError, match=told):
+        run_command(["train", "nowhere.yaml"], tmp_path / "log", limits=limits)
+
+
+def test_a_child_that_fails_leaves_its_last_lines(tmp_path):
+    (tmp_path / "log").write_text("of the run before\n")
+    with pytest.raises(InputError) as caught:
+        run_command(["train", "nowhere.yaml"], tmp_path / "log")
+    assert caught.value.__notes__ == ["error: nowhere.yaml: no such file; check the path"]
 
 
 @pytest.mark.thorough

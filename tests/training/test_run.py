@@ -58,7 +58,11 @@ def test_run_folder(finished, labelled_texts):
     assert training["tokens_per_second"] > training["examples_per_second"] and 0 <= training["padding_share"] < 1
     assert 2**28 < training["peak_memory_bytes"] < 2**36
     progress = json.loads((finished / "progress.json").read_text())
-    assert progress == {"step": 72, "epoch": 4, "examples_seen": 576, "replicas": 1, "resumed_from_step": None}
+    figures = progress.pop("figures")
+    assert progress == {
+        "step": 72, "epoch": 4, "examples_seen": 576, "replicas": 1, "resumed_from_step": None, "num_steps": 72,
+    }  # fmt: skip
+    assert figures["val_accuracy"] > 0 and figures["loss"] > 0
     environment = json.loads((finished / "environment.json").read_text())
     assert environment["versions"]["tfdomain"] == tfdomain.__version__
     assert len(environment["data_sha256"]) == 2
@@ -195,6 +199,27 @@ def test_resume_of_a_complete_run_changes_nothing(finished, experiment_file):
     metrics = train(experiment, finished, folder=experiment_file.parent, resume=True)
     assert metrics == json.loads((finished / "metrics.json").read_text())
     assert before == {path: os.stat(path).st_mtime_ns for path in finished.rglob("*")}
+
+
+def test_a_run_that_stops_early_goes_on_to_the_end_of_a_whole_one(experiment_file, tmp_path):
+    """What a search does with a trial that it promotes: the learning rate falls over all epochs in both parts."""
+    settings = ["training.epochs=2", "training.best=accuracy", "data.test=null"]
+    whole = load_experiment(experiment_file, settings)
+    expected = train(whole, tmp_path / "whole", folder=experiment_file.parent, verbose=0)
+    run = tmp_path / "run"
+    first = load_experiment(experiment_file, [*settings, "training.stop_after=1"])
+    train(first, run, folder=experiment_file.parent, verbose=0)
+    assert json.loads((run / "progress.json").read_text())["epoch"] == 1
+    save_config(whole, run / "config.yaml")
+    (run / "metrics.json").unlink()
+    found = train(whole, run, folder=experiment_file.parent, resume=True, verbose=0)
+    assert found["validation"] == expected["validation"]
+    assert json.loads((run / "progress.json").read_text())["epoch"] == 2
+    weights = [load_file(one / "model/model.safetensors") for one in (run, tmp_path / "whole")]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0] | weights[1])
+    assert not (run / "state.safetensors").exists()
+    with pytest.raises(InputError, match="stop_after is 3, and there are 2 epochs"):
+        load_experiment(experiment_file, [*settings, "training.stop_after=3"])
 
 
 @pytest.mark.thorough

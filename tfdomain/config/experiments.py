@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
+from tfdomain.config.search import Search
 from tfdomain.config.sections import DataFiles, Head, Section, Training
 
 __all__ = ["Experiment", "PooledHead"]
@@ -20,6 +21,7 @@ class Experiment(Section):
     data: DataFiles
     model: Head
     training: Training = Training()
+    search: Search | None = None
 
     def columns(self) -> dict:
         """What tells how its files are read, without their names; see `DataFiles.columns`."""
@@ -35,6 +37,16 @@ class Experiment(Section):
     def _best_needs_validation(self):
         if self.training.best is not None and self.data.validation is None:
             raise ValueError("training.best is measured on validation rows: set data.validation")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _search_needs_validation(self):
+        if self.search is None:
+            return self
+        if self.data is not None and self.data.validation is None:
+            raise ValueError("search.objective is measured on validation rows: set data.validation")
+        if self.search.tuner == "hyperband" and self.training.epochs < 3:
+            raise ValueError("search.tuner hyperband stops trials between epochs: set training.epochs to 3 or more")
         return self
 
 

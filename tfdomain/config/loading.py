@@ -8,7 +8,7 @@ import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import pydantic
 import yaml
@@ -169,21 +169,31 @@ def _unspaced_key(faults: Sequence[Any]) -> str | None:
 
 def _section_at(kind: type[BaseModel], path: list[str]) -> type[BaseModel]:
     for name in path:
-        field = kind.model_fields[name].annotation
-        kind = next(one for one in (field, *get_args(field)) if isinstance(one, type) and issubclass(one, BaseModel))
+        # A mapping of sections has keys of the user's own.
+        if name in kind.model_fields:
+            kind = _sections_of(kind.model_fields[name].annotation)[0]
     return kind
 
 
 def _real_path(kind: type[BaseModel], path: list[str]) -> list[str]:
     """The keys of a fault's location, without the names of union members that pydantic adds."""
     real: list[str] = []
+    is_own_key = False
     for name in path:
+        if is_own_key:
+            real.append(name)
+            is_own_key = False
+            continue
         if name not in kind.model_fields:
             break
         real.append(name)
         field = kind.model_fields[name].annotation
-        sections = [one for one in (field, *get_args(field)) if isinstance(one, type) and issubclass(one, BaseModel)]
+        sections = _sections_of(field)
         if not sections:
             break
-        kind = sections[0]
+        kind, is_own_key = sections[0], get_origin(field) is dict
     return real
+
+
+def _sections_of(field: Any) -> list[type[BaseModel]]:
+    return [one for one in (field, *get_args(field)) if isinstance(one, type) and issubclass(one, BaseModel)]

@@ -103,6 +103,18 @@ class MultiTaskExperiment(Experiment):
         return self
 
     @pydantic.model_validator(mode="after")
+    def _search_needs_a_task(self):
+        if self.search is None:
+            return self
+        name = self.search.metric.partition(".")[0]
+        if name not in self.tasks:
+            told = f"search.objective is {self.search.objective!r}"
+            raise ValueError(f"{told}: write validation.<task>.<metric>, of {_names(self.tasks)}")
+        if self.tasks[name].data.validation is None:
+            raise ValueError(f"search.objective is measured on validation rows: set tasks.{name}.data.validation")
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _weights_are_of_tasks(self):
         weights = self.model.loss_weights
         unknown = [name for name in weights if name not in self.tasks] if isinstance(weights, dict) else []

@@ -240,12 +240,26 @@ class Training(RunOptions):
     Attributes:
         best: The validation metric whose best epoch becomes the model, and which `patience` waits for; None keeps the
             last epoch.
+        stop_after: Epochs after which the run ends, with a learning rate that was to fall over all `epochs`; it keeps
+            the state that a longer run can go on from. None: all.
     """
 
     best: str | None = None
+    stop_after: Annotated[int, Field(ge=1, strict=True)] | None = None
 
     @pydantic.model_validator(mode="after")
     def _patience_needs_best(self):
         if self.patience is not None and self.best is None:
             raise ValueError("patience waits for a better metric: name it in training.best")
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _stops_within_its_epochs(self):
+        if self.stop_after is not None and self.stop_after > self.epochs:
+            raise ValueError(f"stop_after is {self.stop_after}, and there are {self.epochs} epochs")
+        return self
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether a longer run can go on from where it ends."""
+        return self.stop_after is not None and self.stop_after < self.epochs

@@ -6,7 +6,7 @@ The best checkpoint, early stopping and a hyperparameter search all ask here.
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from tfdomain.errors import InputError
@@ -16,7 +16,7 @@ from tfdomain.metrics.multilabel import MULTILABEL_SCORES
 from tfdomain.metrics.regression import REGRESSION_SCORES
 from tfdomain.metrics.retrieval import RETRIEVAL_SCORES, RETRIEVAL_SCORES_AT_K
 
-__all__ = ["SUMMARY_METRICS", "is_better", "metric_direction", "metric_value"]
+__all__ = ["SUMMARY_METRICS", "is_better", "metric_direction", "metric_numbers", "metric_value"]
 
 SUMMARY_METRICS = tuple(
     dict.fromkeys(  # several families have a log_loss
@@ -117,6 +117,15 @@ def is_better(name: str, new: float, old: float | None) -> bool:
     if old is None or math.isnan(old):
         return True
     return new < old if direction == "min" else new > old
+
+
+def metric_numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float | None]]:
+    """Each metric's dotted name with its value, None where it is undefined; counts are no metrics."""
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from metric_numbers(value, f"{prefix}{name}.")
+        elif value is None or isinstance(value, float):
+            yield prefix + name, value
 
 
 def _is_known(name: str) -> bool:

@@ -92,13 +92,15 @@ def fit_batches(
     validate: Callable[[], dict[str, float]] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
+    stop_after: int | None = None,
 ) -> keras.callbacks.History:
     """Trains a prepared model on a source of epochs, from `state` on.
 
-    `validate` gives the figures of the held-out rows after each epoch.
+    `validate` gives the figures of the held-out rows after each epoch; `stop_after` is the last epoch where that is
+    not the last of the options.
     """
     model.loop_state = state or LoopState()
-    epochs = model.options.epochs
+    epochs = stop_after or model.options.epochs
     progress = ProgressReport(
         num_epochs=epochs,
         num_batches=source.num_batches,

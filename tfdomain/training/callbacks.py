@@ -1,5 +1,6 @@
 """What a run does between its batches and epochs: it keeps its best model, its state, its progress."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,8 +35,12 @@ class Validation:
         Raises:
             InputError: There is no such metric, or the rows lack a class that it needs.
         """
-        self._take(self._model.blank_predictions(self._part.num_rows))
+        self.measure_blank()
         metric_value(self.metrics, metric)
+
+    def measure_blank(self) -> None:
+        """Measures predictions that know nothing, for the names of the metrics and which of them are defined."""
+        self._take(self._model.blank_predictions(self._part.num_rows))
 
     def _take(self, predictions: Any) -> dict[str, float]:
         measured = self._model.measure(self._part.own_truth, predictions)
@@ -143,6 +148,14 @@ class ProgressFile(keras.callbacks.Callback):
         super().__init__()
         self.path, self.resumed_from_step = path, resumed_from_step
         self._due = 0.0
+        self._figures: dict[str, float] = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the epoch's figures."""
+        self._figures = {
+            name: value for name, value in (logs or {}).items() if isinstance(value, float) and math.isfinite(value)
+        }
+        self._write()
 
     def on_train_batch_end(self, batch, logs=None):
         """Writes the file when it is due."""
@@ -164,6 +177,12 @@ class ProgressFile(keras.callbacks.Callback):
                 "examples_seen": state.examples_seen,
                 "replicas": tf.distribute.get_strategy().num_replicas_in_sync,
                 "resumed_from_step": self.resumed_from_step,
+                "num_steps": self._num_steps(),
+                "figures": self._figures,
             },
         )
         self._due = time.monotonic() + 1.0
+
+    def _num_steps(self) -> int | None:
+        steps, epochs = self.params.get("steps"), self.params.get("epochs")
+        return None if steps is None or epochs is None else steps * epochs

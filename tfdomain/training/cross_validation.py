@@ -4,10 +4,9 @@ Its folder holds `config.yaml`, a run's folder and its output for each fold and 
 `fold-1-seed-0.log`), `folds.jsonl`, a line each, and `metrics.json` over all.
 """
 
-import json
 import os
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 from tfdomain.config import Fold, MultiTaskExperiment, load_experiment, save_config
 from tfdomain.config.validation import CrossValidation, load_cross_validation
 from tfdomain.errors import InputError
-from tfdomain.files import read_json, whole_file, write_json
+from tfdomain.files import read_json, read_json_lines, write_json, write_json_lines
+from tfdomain.metrics.selection import metric_numbers
 from tfdomain.metrics.significance import resampled_interval
-from tfdomain.training.child_process import run_command
+from tfdomain.training.child_process import train_apart
 from tfdomain.training.run_folder import RunFolder, claim
 
 __all__ = ["cross_validate"]
@@ -65,7 +65,7 @@ def cross_validate(
     if not run.config.is_file():
         save_config(plan, run.config)
     lines: list[dict[str, Any]] = []
-    before = {(line["fold"], line["seed"]): line for line in _read_lines(run.path / "folds.jsonl")}
+    before = {(line["fold"], line["seed"]): line for line in read_json_lines(run.path / "folds.jsonl")}
     fingerprints = {}
     for seed in plan.seeds:
         for number in range(1, folds + 1):
@@ -74,12 +74,11 @@ def cross_validate(
             if not one.metrics.is_file():
                 begin = clock.monotonic()
                 fold = Fold(number=number, of=folds, group=group, time=time, seed=seed)
-                _train(Path(file), [*assignments, *_changes(fold, seed)], one)
+                train_apart(Path(file), [*assignments, *_changes(fold, seed)], one)
                 seconds = round(clock.monotonic() - begin, 1)
             lines.append({"fold": number, "seed": seed, "seconds": seconds, "metrics": read_json(one.metrics)["test"]})
             if lines[-1] != before.get((number, seed)):
-                with whole_file(run.path / "folds.jsonl") as target:
-                    target.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+                write_json_lines(run.path / "folds.jsonl", lines)
             print(_progress(lines[-1], plan), flush=True)
             fingerprints[one.path.name] = read_json(one.environment)["data_fingerprint"]
     _check_same_data(fingerprints)
@@ -112,21 +111,8 @@ def _changes(fold: Fold, seed: int) -> list[str]:
     return [NO_TEST, f"data.fold={fold.model_dump_json()}", f"training.seed={seed}"]
 
 
-def _train(file: Path, changes: Sequence[str], run: RunFolder) -> None:
-    arguments = ["train", str(file), "--run-dir", str(run.path)]
-    for change in changes:
-        arguments += ["--set", change]
-    if run.config.is_file():
-        arguments.append("--resume")
-    run_command(arguments, run.path.with_name(f"{run.path.name}.log"))
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-
-
 def _progress(line: Mapping[str, Any], plan: CrossValidation) -> str:
-    name, value = next(_numbers(line["metrics"]), ("", None))
+    name, value = next(metric_numbers(line["metrics"]), ("", None))
     number = f"fold {line['fold']}/{plan.folds}" + (f", seed {line['seed']}" if len(plan.seeds) > 1 else "")
     seconds = "" if line["seconds"] is None else f" ({line['seconds']:.0f} s)"
     return f"{number}: {name} {'-' if value is None else f'{value:.4f}'}{seconds}"
@@ -141,7 +127,7 @@ def _check_same_data(fingerprints: Mapping[str, str]) -> None:
 
 
 def _summary(plan: CrossValidation, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    tested = [dict(_numbers(line["metrics"])) for line in lines]
+    tested = [dict(metric_numbers(line["metrics"])) for line in lines]
     names = dict.fromkeys(name for one in tested for name, value in one.items() if value is not None)
     # In time a fold is tested on by what stands before it: as many parts as its number.
     shares = [1 / number for number in range(1, plan.folds + 1)] if plan.time else [1 / (plan.folds - 1)]
@@ -156,12 +142,3 @@ def _summary(plan: CrossValidation, lines: Sequence[Mapping[str, Any]]) -> dict[
             "num_runs": len(values),
         }
     return {"folds": plan.folds, "seeds": plan.seeds, "num_runs": len(lines), "metrics": metrics}
-
-
-def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float | None]]:
-    """The metrics by their dotted names; counts are none."""
-    for name, value in metrics.items():
-        if isinstance(value, Mapping):
-            yield from _numbers(value, f"{prefix}{name}.")
-        elif value is None or isinstance(value, float):
-            yield prefix + name, value

@@ -27,6 +27,7 @@ def fit_resumably(
     best: str | None,
     patience: int | None,
     checkpoint_seconds: float,
+    stop_after: int | None = None,
     verbose: str | int = "auto",
 ) -> dict[str, Any]:
     """Trains a prepared model from the run's last state on; from the beginning where there is none.
@@ -41,6 +42,7 @@ def fit_resumably(
         best: The figure of `validation` by which the best epoch's model is kept; None keeps none.
         patience: Epochs without a better `best` after which the training stops; None never stops it.
         checkpoint_seconds: Seconds between two states.
+        stop_after: Epochs after which this run ends; None: all of the model's options.
         verbose: 0 shows no progress.
 
     Returns:
@@ -74,7 +76,7 @@ def fit_resumably(
         every = [board, TrainGraph(board), ProgressFile(run.progress, resumed_from), *every, keeper]
     with workers.strategy.scope():
         shown = verbose if workers.is_chief else 0
-        model.fit_batches(source, state=state, validate=measured, callbacks=every, verbose=shown)
+        model.fit_batches(source, state=state, validate=measured, callbacks=every, verbose=shown, stop_after=stop_after)
     return throughput.figures()
 
 

@@ -33,7 +33,7 @@ from tfdomain.training.task_data import read_task_data
 from tfdomain.training.throughput import speed_text
 from tfdomain.training.workers import Workers
 
-__all__ = ["train"]
+__all__ = ["blank_metrics", "train"]
 
 
 def train(
@@ -58,6 +58,9 @@ def train(
             TF_CONFIG names have different ones.
         TfdomainError: Another of these processes is gone.
     """
+    if experiment.search is not None:
+        print("search: is what `tfdomain tune` does; this run is of the file as it stands", flush=True)
+        experiment = experiment.model_copy(update={"search": None})
     options = experiment.training
     if options.best is not None:
         metric_direction(options.best)
@@ -110,6 +113,7 @@ def _train(
         best=options.best,
         patience=options.patience,
         checkpoint_seconds=options.checkpoint_seconds,
+        stop_after=options.stop_after,
         verbose=verbose,
     )
     return workers.from_chief(lambda: _finish(model, experiment, data, run, board, figures))
@@ -121,13 +125,37 @@ def _claim(run: RunFolder, experiment: Experiment, resume: bool) -> dict[str, An
     if not run.metrics.is_file():
         return None
     print(f"{run.path} is complete; nothing to resume", flush=True)
-    run.state.unlink(missing_ok=True)
+    _remove_what_has_served(run, experiment)
     return read_json(run.metrics)
+
+
+def _remove_what_has_served(run: RunFolder, experiment: Experiment) -> None:
+    """A state is three times the size of the model; that of a run that was cut short is gone on from."""
+    if not experiment.training.is_cut_short:
+        run.state.unlink(missing_ok=True)
 
 
 def _tell(remarks: Iterable[str], workers: Workers) -> None:
     for remark in remarks if workers.is_chief else ():
         print(remark, flush=True)
+
+
+def blank_metrics(experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """The validation metrics that a run would have, of predictions that know nothing: which there are, and defined.
+
+    Args:
+        experiment: What a run would do; it has validation rows.
+        folder: Where the experiment's relative paths start.
+
+    Raises:
+        InputError: The experiment, its data or its checkpoint is wrong.
+    """
+    data = _read_data(experiment, folder)
+    assert data.validation is not None
+    checkpoint = resolve_checkpoint(checkpoint_beside(experiment.encoder, folder))
+    validation = Validation(_make_model(experiment, data, checkpoint), data.validation)
+    validation.measure_blank()
+    return validation.metrics
 
 
 def _read_data(experiment: Experiment, folder: Path) -> ExperimentData:
@@ -180,8 +208,7 @@ def _finish(
     metrics["training"] = training
     board.close()
     write_json(run.metrics, metrics)
-    # The state has served: it is three times the size of the model.
-    run.state.unlink(missing_ok=True)
+    _remove_what_has_served(run, experiment)
     return metrics
 
 

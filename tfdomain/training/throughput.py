@@ -1,15 +1,14 @@
 """How fast a training was, and how much memory it took."""
 
-import resource
-import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
 
-__all__ = ["Throughput", "peak_memory_bytes", "speed_text"]
+from tfdomain.training.peak_memory import peak_memory_bytes
+
+__all__ = ["Throughput", "speed_text"]
 
 
 class Throughput(keras.callbacks.Callback):
@@ -61,16 +60,6 @@ class Throughput(keras.callbacks.Callback):
             "seconds": seconds,
             "peak_memory_bytes": peak_memory_bytes(),
         }
-
-
-def peak_memory_bytes() -> int:
-    """The most memory that the process has had at once, in bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        # What getrusage tells on Linux is at least the peak of the process that started this one.
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(lines["VmHWM"].split()[0]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def speed_text(figures: Mapping[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""Searches: many runs of one experiment with settings that differ, and the best of them."""
