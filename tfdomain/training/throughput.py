@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-__all__ = ["Throughput", "peak_memory_bytes", "speed_text"]
+__all__ = ["Throughput", "memory_figures", "peak_memory_bytes", "speed_text"]
 
 
 class Throughput(keras.callbacks.Callback):
@@ -71,6 +72,18 @@ def peak_memory_bytes() -> int:
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return int(lines["VmHWM"].split()[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def memory_figures() -> dict[str, int]:
+    """The memory in use now, in bytes: `memory_bytes` of the process, and where there are GPUs `gpu_memory_bytes`."""
+    status = Path("/proc/self/statm")
+    # Elsewhere the system tells its peak alone.
+    used = int(status.read_text().split()[1]) * resource.getpagesize() if status.is_file() else peak_memory_bytes()
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if not gpus:
+        return {"memory_bytes": used}
+    on_gpus = sum(tf.config.experimental.get_memory_info(name.removeprefix("/device:"))["current"] for name in gpus)
+    return {"memory_bytes": used, "gpu_memory_bytes": on_gpus}
 
 
 def speed_text(figures: Mapping[str, Any]) -> str:
