@@ -123,7 +123,7 @@ class EventWriter:
 
 
 def values_of(summary: Any) -> list[Summary.Value]:
-    """The values of a summary that a plugin built, in TensorBoard's own class: some build TensorFlow's of this proto."""
+    """The values of a summary that a plugin built, in TensorBoard's own class: some build TensorFlow's instead."""
     return list(Summary.FromString(summary.SerializeToString()).value)
 
 

@@ -18,7 +18,7 @@ from tfdomain.training.events import EventWriter, values_of
 __all__ = ["SESSION", "flat_metrics", "flat_values", "session", "write_experiment", "write_session"]
 
 SESSION = "session"
-"""The folder of a run's session, in that of its logs: a run of TensorBoard's whose only scalars are the final metrics."""
+"""The folder of a run's session in that of its logs, where TensorBoard finds no scalars but the final metrics."""
 
 Domain = tuple[float, float] | Sequence[Any]
 Status = Literal["running", "success", "failure"]
@@ -80,7 +80,8 @@ def session(logs: Path, experiment: Experiment) -> Iterator[dict[str, Any]]:
     Yields:
         An empty dictionary, for what `metrics.json` holds.
     """
-    values, metrics, started = flat_values(experiment.model_dump(mode="json")), {}, time.time()
+    values, started = flat_values(experiment.model_dump(mode="json")), time.time()
+    metrics: dict[str, Any] = {}
 
     def write(status: Status) -> None:
         own = flat_metrics(metrics, tasks=getattr(experiment, "tasks", ()))

@@ -1,6 +1,9 @@
 """The part of a run that a kill may interrupt: its updates, from the state that the last process left."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import keras
 
 from tfdomain.models.encoder_model import EncoderModel
 from tfdomain.optimization.loop import EpochSource
@@ -24,6 +27,7 @@ def fit_resumably(
     best: str | None,
     patience: int | None,
     checkpoint_seconds: float,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
 ) -> dict[str, Any]:
     """Trains a prepared model from the run's last state on; from the beginning where there is none.
@@ -37,6 +41,7 @@ def fit_resumably(
         best: The figure of `validation` by which the best epoch's model is kept; None keeps none.
         patience: Epochs without a better `best` after which the training stops; None never stops it.
         checkpoint_seconds: Seconds between two states.
+        callbacks: Further ones, which keep nothing that a resumed run needs.
         verbose: 0 shows no progress.
 
     Returns:
@@ -63,6 +68,6 @@ def fit_resumably(
         print(f"resumed from step {resumed_from}", flush=True)
     progress = ProgressFile(run.progress, resumed_from)
     # The keeper comes last: what it stores of the others is of the same moment.
-    every = [board, TrainGraph(board), throughput, progress, *([keep_best] if keep_best else []), keeper]
+    every = [board, TrainGraph(board), *callbacks, throughput, progress, *([keep_best] if keep_best else []), keeper]
     model.fit_batches(source, state=state, validate=validation, callbacks=every, verbose=verbose)
     return throughput.figures()
