@@ -20,6 +20,9 @@ __all__ = ["SESSION", "flat_metrics", "flat_values", "session", "write_experimen
 SESSION = "session"
 """The folder of a run's session in that of its logs, where TensorBoard finds no scalars but the final metrics."""
 
+FINAL = "final/"
+"""What the tags of its metrics begin with: the SCALARS tab has them together, apart from the curves."""
+
 Domain = tuple[float, float] | Sequence[Any]
 Status = Literal["running", "success", "failure"]
 STATUSES = {"success": api_pb2.STATUS_SUCCESS, "failure": api_pb2.STATUS_FAILURE}
@@ -39,7 +42,7 @@ def write_experiment(folder: Path, domains: Mapping[str, Domain], metrics: Seque
         metrics: The names of metrics, as `write_session` has them.
     """
     keys = [summary_v2.HParam(name, _domain(domain)) for name, domain in domains.items()]
-    shown = [summary_v2.Metric(name) for name in metrics]
+    shown = [summary_v2.Metric(FINAL + name, display_name=name) for name in metrics]
     _replace(folder, values_of(summary_v2.hparams_config_pb(keys, shown)))
 
 
@@ -57,13 +60,13 @@ def write_session(
     Args:
         folder: For this alone; created where it is missing.
         values: Booleans, numbers and strings by key, as `flat_values` gives them.
-        metrics: Numbers by name; each is a scalar of that name, too.
+        metrics: Numbers by name; each is a scalar, too, `final/<name>`.
         status: How it ended, if it has.
         group: Sessions of one group are a row of the table, with the mean of their metrics.
         started: When it began, in seconds since 1970; None: now.
     """
     records = values_of(summary_v2.hparams_pb(dict(values), trial_id=group, start_time_secs=started))
-    records += [Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()]
+    records += [Summary.Value(tag=FINAL + name, simple_value=float(value)) for name, value in metrics.items()]
     if status in STATUSES:
         records += values_of(summary.session_end_pb(STATUSES[status]))
     _replace(folder, records)
@@ -80,7 +83,8 @@ def session(logs: Path, experiment: Experiment) -> Iterator[dict[str, Any]]:
     Yields:
         An empty dictionary, for what `metrics.json` holds.
     """
-    values, started = flat_values(experiment.model_dump(mode="json")), time.time()
+    # What is shown of a run changes nothing of it.
+    values, started = flat_values(experiment.model_dump(mode="json", exclude={"board"})), time.time()
     metrics: dict[str, Any] = {}
 
     def write(status: Status) -> None:
@@ -97,12 +101,12 @@ def session(logs: Path, experiment: Experiment) -> Iterator[dict[str, Any]]:
 
 
 def flat_values(config: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
-    """A nested configuration by dotted keys: `training.seed`. What is None is left out, lists are JSON."""
+    """A nested configuration by dotted keys: `training.seed`. What is None or empty is left out, lists are JSON."""
     flat: dict[str, bool | int | float | str] = {}
     for name, value in config.items():
         if isinstance(value, Mapping):
             flat |= flat_values(value, f"{prefix}{name}.")
-        elif value is not None:
+        elif value is not None and value != []:
             flat[prefix + name] = _plain(value)
     return flat
 
