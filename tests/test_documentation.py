@@ -12,14 +12,15 @@ import yaml
 
 import tfdomain
 from tfdomain.cli import main
-from tfdomain.config import ClassificationData, ClassifierHead, Experiment, Training
+from tfdomain.config import Board, ClassificationData, ClassifierHead, Experiment, Training
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("heading", "section"), [("data", ClassificationData), ("model", ClassifierHead), ("training", Training)]
+    ("heading", "section"),
+    [("data", ClassificationData), ("model", ClassifierHead), ("training", Training), ("board", Board)],
 )
 def test_every_key_is_documented_with_its_default(heading, section):
     page = (ROOT / "docs/experiment_file.md").read_text(encoding="utf-8")
@@ -34,7 +35,7 @@ def test_every_key_is_documented_with_its_default(heading, section):
 def test_top_keys_are_documented():
     page = (ROOT / "docs/experiment_file.md").read_text(encoding="utf-8").split("## `data`")[0]
     documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    assert documented == set(Experiment.model_fields) - {"data", "model", "training"}
+    assert documented == set(Experiment.model_fields) - {"data", "model", "training", "board"}
 
 
 def test_readme_shows_the_sample_experiment_as_it_is():

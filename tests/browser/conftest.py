@@ -60,10 +60,16 @@ def runs(tmp_path_factory, tiny_checkpoint, labelled_texts):
         "name": "tiny",
         "encoder": str(tiny_checkpoint),
         "max_length": 16,
-        "data": {"train": "train.csv", "validation": "train.csv", "test": "test.csv", "text": "reason", "label": "status"},
+        "data": {
+            "train": "train.csv",
+            "validation": "train.csv",
+            "test": "test.csv",
+            "text": "reason",
+            "label": "status",
+        },
         "training": {"epochs": 2, "batch_size": 10, "learning_rate": 0.0125},
         "board": {"histograms": True},
-    }  # fmt: skip
+    }
     (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
     train(load_experiment(folder / "tiny.yaml"), folder / "runs/done", folder=folder, verbose=0)
     failed = folder / "runs/failed/tensorboard" / SESSION
