@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/tensorboard.md: trains the bundled sample, and photographs each tab in headless Chromium."""
+"""Takes the pictures of docs/tensorboard.md: trains the bundled sample and photographs each tab in Chromium."""
 
 import argparse
 import io
