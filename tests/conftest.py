@@ -3,6 +3,8 @@
 import gc
 import json
 import os
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -151,6 +153,54 @@ def make_checkpoint():
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory) -> Path:
     return write_tiny_checkpoint(tmp_path_factory.mktemp("tiny") / "checkpoint")
+
+
+PAIR_SECONDS = 420
+
+
+class ProcessPair:
+    """Two processes that train together, each with its TF_CONFIG, over the loopback."""
+
+    def __init__(self, commands, cwd):
+        self.addresses = []
+        servers = [socket.create_server(("127.0.0.1", 0)) for _ in commands]
+        for server in servers:
+            self.addresses.append(f"127.0.0.1:{server.getsockname()[1]}")
+            server.close()
+        self.processes = [self._start(index, command, cwd) for index, command in enumerate(commands)]
+
+    def _start(self, index, command, cwd):
+        values = {"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": index}}
+        environment = os.environ | {"TF_CONFIG": json.dumps(values), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([sys.executable, *command], cwd=cwd, env=environment, **pipes)
+
+    def end(self):
+        """Waits for both, and gives their exit codes and what they printed."""
+        try:
+            told = [process.communicate(timeout=PAIR_SECONDS) for process in self.processes]
+        finally:
+            self.kill()
+        return [(process.returncode, *one) for process, one in zip(self.processes, told, strict=True)]
+
+    def kill(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+
+
+@pytest.fixture(scope="session")
+def start_pair():
+    """Starts two processes of Python with the arguments of each, in a folder; none outlives the tests."""
+    started = []
+
+    def start(commands: list[list[str]], folder: Path) -> ProcessPair:
+        started.append(ProcessPair(commands, folder))
+        return started[-1]
+
+    yield start
+    for pair in started:
+        pair.kill()
 
 
 @pytest.fixture(scope="session")

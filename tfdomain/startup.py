@@ -24,7 +24,10 @@ def import_tensorflow() -> None:
         import tensorflow
         import tensorflow_text  # noqa: F401, registers the ops that tokenizers and SavedModels hold
 
-        tensorflow.constant(0)
+        tensorflow.config.list_physical_devices()
+        # The first computation has notices too, but processes that compute together have to be connected before it.
+        if not os.environ.get("TF_CONFIG"):
+            tensorflow.constant(0)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import pydantic
 from pydantic import Field
 
 from tfdomain.config.loading import read_values, validated
-from tfdomain.config.sections import Files, FitOptions, Rate, Section, Share
+from tfdomain.config.sections import Files, FitOptions, Rate, Section, Share, Strategy
 
 __all__ = ["SIZES", "Pretraining", "load_pretraining"]
 
@@ -132,6 +132,7 @@ class PretrainingOptions(FitOptions):
         patience: Epochs without a lower held-out loss after which the run stops; None never stops. The model of the
             best epoch is kept where it is set, and the last one's otherwise.
         checkpoint_seconds: Seconds between two states that `--resume` can go on from.
+        strategy: Which devices share each batch, as in an experiment's `training`.
     """
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
@@ -139,6 +140,7 @@ class PretrainingOptions(FitOptions):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     patience: Annotated[int, Field(ge=1)] | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
+    strategy: Strategy = "auto"
 
     @pydantic.model_validator(mode="after")
     def _no_labels_here(self):

@@ -5,12 +5,24 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["DataFiles", "FeatureKind", "FitOptions", "Fold", "Head", "Rate", "Section", "TextData", "Training"]
+__all__ = [
+    "DataFiles",
+    "FeatureKind",
+    "FitOptions",
+    "Fold",
+    "Head",
+    "Rate",
+    "Section",
+    "Strategy",
+    "TextData",
+    "Training",
+]
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Files = str | list[str]
 FeatureKind = Literal["numeric", "category", "date"]
+Strategy = Literal["auto", "none", "mirrored", "multi_worker"]
 Features = list[str] | dict[str, FeatureKind | None]
 
 
@@ -210,11 +222,14 @@ class Training(FitOptions):
         best: The validation metric whose best epoch becomes the model; None keeps the last epoch.
         patience: Epochs without a better `best` after which the run stops; None never stops.
         checkpoint_seconds: Seconds between two states that `--resume` can go on from.
+        strategy: Which devices share each batch: one (`none`), all of this machine (`mirrored`), or those of all
+            processes that TF_CONFIG names (`multi_worker`); `auto` tells from TF_CONFIG and the number of GPUs.
     """
 
     best: str | None = None
     patience: Annotated[int, Field(ge=1, strict=True)] | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
+    strategy: Strategy = "auto"
 
     @pydantic.model_validator(mode="after")
     def _patience_needs_best(self):

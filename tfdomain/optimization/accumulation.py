@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdomain.optimization.shares import share_of_rows
+
 __all__ = ["sum_over_parts"]
 
 Differentiate = Callable[[Any, tf.Tensor], tuple[tf.Tensor, Sequence[Any]]]
@@ -31,7 +33,7 @@ def sum_over_parts(
         return loss, list(gradients)
 
     def compute(number: tf.Tensor | int):
-        part = tf.nest.map_structure(lambda tensor: _part(tensor, number, num_parts), dict(batch))
+        part = share_of_rows(dict(batch), number, num_parts)
         loss, gradients = differentiate(part, tf.random.fold_in(seed, number))
         return loss, [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
 
@@ -50,8 +52,3 @@ def sum_over_parts(
 
 def _there(gradients: Sequence[tf.Tensor | None]) -> list[tf.Tensor]:
     return [gradient for gradient in gradients if gradient is not None]
-
-
-def _part(tensor: tf.Tensor, number: tf.Tensor | int, num_parts: int) -> tf.Tensor:
-    rows = tf.shape(tensor)[0]
-    return tensor[rows * number // num_parts : rows * (number + 1) // num_parts]

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfdomain.errors import TfdomainError
+from tfdomain.optimization.shares import distribute_rows
 
 __all__ = ["EpochSource", "LoopState", "run_epochs"]
 
@@ -95,10 +96,10 @@ def run_epochs(
 def _run_batches(
     model: keras.Model, dataset: tf.data.Dataset, state: LoopState, callbacks: keras.callbacks.CallbackList
 ) -> None:
-    dataset = tf.distribute.get_strategy().experimental_distribute_dataset(dataset)
-    train = model.make_train_function(dataset.element_spec)
+    batches = distribute_rows(dataset)
+    train = model.make_train_function(batches.element_spec)
     started = time.perf_counter()
-    for batch in dataset:
+    for batch in batches:
         callbacks.on_train_batch_begin(state.batch)
         totals = {name: float(value) for name, value in train(batch, tf.constant(state.step, tf.int64)).items()}
         ended = time.perf_counter()

@@ -42,6 +42,14 @@ class Material:
     held_out: np.ndarray
     notes: dict[str, Any]
 
+    @property
+    def fingerprint(self) -> str:
+        """A SHA-256, equal for the same documents of equal files."""
+        digest = hashlib.sha256(self.notes["fingerprint"].encode())
+        for rows in (self.training, self.held_out):
+            digest.update(rows.tobytes())
+        return digest.hexdigest()
+
     def training_texts(self) -> Iterator[str]:
         """The documents that are learned from, one after the other."""
         return _texts_of(self.texts, self.training)

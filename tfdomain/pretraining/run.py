@@ -27,10 +27,12 @@ from tfdomain.pretraining.report import report_lines
 from tfdomain.pretraining.token_store import TokenStore, write_token_store
 from tfdomain.pretraining.vocabulary import begin_model
 from tfdomain.training.board import TensorBoardLogger
-from tfdomain.training.environment import describe_environment
+from tfdomain.training.environment import describe_environment, versions
 from tfdomain.training.logs import log_start
 from tfdomain.training.resumable import fit_resumably
 from tfdomain.training.run_folder import RunFolder, claim
+from tfdomain.training.strategies import start_workers
+from tfdomain.training.workers import Workers
 
 __all__ = ["pretrain"]
 
@@ -40,7 +42,7 @@ HELD_OUT_SEED = 1
 def pretrain(
     pretraining: Pretraining, run_dir: Path, *, folder: Path, resume: bool = False, verbose: str | int = "auto"
 ) -> dict[str, Any]:
-    """Reads, trains, measures and saves one pretraining.
+    """Reads, trains, measures and saves one pretraining; with several processes each calls this, and the chief writes.
 
     Args:
         pretraining: What to do.
@@ -55,29 +57,38 @@ def pretrain(
         measured, and `neighbours`; and `training`, how fast it was.
 
     Raises:
-        InputError: The file, the corpus or the checkpoint is wrong, or `run_dir` is taken.
+        InputError: The file, the corpus or the checkpoint is wrong, or `run_dir` is taken; or the processes that
+            TF_CONFIG names have different ones.
+        TfdomainError: Another of these processes is gone.
     """
-    run = RunFolder(run_dir)
-    claim(run, pretraining, resume=resume, load=load_pretraining)
-    if run.metrics.is_file():
-        print(f"{run_dir} is complete; nothing to resume", flush=True)
-        _remove_what_has_served(run)
-        return read_json(run.metrics)
-    with _computed_in(pretraining.training.precision):
-        return _pretrain(pretraining, run, folder, verbose)
+    options = pretraining.training
+    workers = start_workers(options.strategy, batch_size=options.batch_size)
+    with workers.explained(), workers.folder(run_dir) as own_dir, _computed_in(options.precision):
+        return _pretrain(pretraining, RunFolder(own_dir), workers, folder=folder, resume=resume, verbose=verbose)
 
 
-def _pretrain(pretraining: Pretraining, run: RunFolder, folder: Path, verbose: str | int) -> dict[str, Any]:
+def _pretrain(
+    pretraining: Pretraining, run: RunFolder, workers: Workers, *, folder: Path, resume: bool, verbose: str | int
+) -> dict[str, Any]:
+    finished = workers.from_chief(lambda: _claim(run, pretraining, resume))
+    if finished is not None:
+        return finished
     options = pretraining.training
     with _nothing_left_by_errors(run):
-        save_config(pretraining, run.config)
-        material = gather_material(pretraining, folder, run.corpus)
-        if not run.environment.is_file():
-            hashes = {"corpus": material.notes["fingerprint"]}
-            write_json(run.environment, describe_environment(data_sha256=hashes, seed=options.seed, folder=folder))
-        model, store, started = _start(pretraining, material, run, folder, verbose)
+        workers.from_chief(lambda: save_config(pretraining, run.config))
+        material = workers.together(lambda: gather_material(pretraining, folder, run.corpus))
+        workers.check_same(
+            pretraining=pretraining.model_dump(mode="json"), corpus=material.fingerprint, versions=versions()
+        )
+        started = workers.from_chief(lambda: _start(pretraining, material, run, folder, verbose))
+        workers.share(run.start)
+        with workers.strategy.scope():
+            model = load_model(run.start, pretraining)
+        store = workers.together(lambda: write_token_store(material.texts, model.tokenizer, run.tokens))
+        workers.check_same(tokens=store.num_tokens)
         source = _batches(pretraining, model, store, material)
-        model.prepare_training(options, source.num_batches)
+        with workers.strategy.scope():
+            model.prepare_training(options, source.num_batches)
     held_out = HeldOut(model, _batches(pretraining, model, store, material, held_out=True))
     board = TensorBoardLogger(run.tensorboard)
     log_start(board, pretraining)
@@ -86,18 +97,42 @@ def _pretrain(pretraining: Pretraining, run: RunFolder, folder: Path, verbose: s
         source,
         run,
         board,
+        workers,
         validation=held_out,
         best="loss" if options.patience is not None else None,
         patience=options.patience,
         checkpoint_seconds=options.checkpoint_seconds,
         verbose=verbose,
     )
+    so_far = {"corpus": material.notes, **started, "training": figures}
+    return workers.from_chief(lambda: _finish(model, held_out, material, pretraining, run, board, so_far))
+
+
+def _claim(run: RunFolder, pretraining: Pretraining, resume: bool) -> dict[str, Any] | None:
+    """Takes the run's folder; gives the metrics of a run that is complete."""
+    claim(run, pretraining, resume=resume, load=load_pretraining)
+    if not run.metrics.is_file():
+        return None
+    print(f"{run.path} is complete; nothing to resume", flush=True)
+    _remove_what_has_served(run)
+    return read_json(run.metrics)
+
+
+def _finish(
+    model: Learner,
+    held_out: HeldOut,
+    material: Material,
+    pretraining: Pretraining,
+    run: RunFolder,
+    board: TensorBoardLogger,
+    so_far: dict[str, Any],
+) -> dict[str, Any]:
+    """Measures and saves what was learned."""
     last_step = model.step
-    if options.patience is not None and run.best.is_dir():
+    if pretraining.training.patience is not None and run.best.is_dir():
         model = load_model(run.best, pretraining)
         held_out = HeldOut(model, held_out.source)
-    after = _measure(model, held_out, material, pretraining)
-    metrics = {"corpus": material.notes, **started, "after": after, "training": figures}
+    metrics = so_far | {"after": _measure(model, held_out, material, pretraining)}
     model.save(run.model)
     report = "\n".join(report_lines(metrics))
     with whole_file(run.report) as file:
@@ -117,12 +152,13 @@ def _remove_what_has_served(run: RunFolder) -> None:
 
 def _start(
     pretraining: Pretraining, material: Material, run: RunFolder, folder: Path, verbose: str | int
-) -> tuple[Learner, TokenStore, dict[str, Any]]:
-    """The model before it learns, its corpus as tokens, and what there is to tell; stored, since it takes its time."""
+) -> dict[str, Any]:
+    """Stores the model before it learns, since it takes its time, and gives what there is to tell of it."""
     notes = run.start / "start.json"
     if notes.is_file():
-        model = load_model(run.start, pretraining)
-        return model, write_token_store(material.texts, model.tokenizer, run.tokens), read_json(notes)
+        return read_json(notes)
+    hashes, seed = {"corpus": material.notes["fingerprint"]}, pretraining.training.seed
+    write_json(run.environment, describe_environment(data_sha256=hashes, seed=seed, folder=folder))
     masked_lm, vocabulary = begin_model(pretraining, material, folder)
     model = with_objective(masked_lm, pretraining)
     store = write_token_store(material.texts, model.tokenizer, run.tokens)
@@ -131,7 +167,7 @@ def _start(
     held_out = HeldOut(model, _batches(pretraining, model, store, material, held_out=True))
     started = {"vocabulary": vocabulary, "before": _measure(model, held_out, material, pretraining)}
     model.save(run.start, extra={"start.json": started})
-    return model, store, started
+    return started
 
 
 def _batches(

@@ -58,13 +58,13 @@ class BestModel(keras.callbacks.Callback):
     """Saves the model whenever a validation metric is better than ever, and may end the run early.
 
     Args:
-        folder: Where the best model stands.
+        folder: Where the best model stands; None only compares, as processes do that follow a chief.
         metric: A name of `tfdomain.metrics.selection`.
         validation: Has measured the epoch that ends.
         patience: Epochs without a better value after which the run stops; None never stops it.
     """
 
-    def __init__(self, folder: Path, metric: str, validation: Measured, patience: int | None = None):
+    def __init__(self, folder: Path | None, metric: str, validation: Measured, patience: int | None = None):
         super().__init__()
         self.folder, self.metric, self.patience = folder, metric, patience
         self._validation = validation
@@ -79,7 +79,8 @@ class BestModel(keras.callbacks.Callback):
             # The rows define it (`Validation.check`), this epoch's predictions do not: all the same, say.
             value = float("nan")
         if is_better(self.metric, value, self.value):
-            self.model.save(self.folder, epoch=epoch + 1, metric=self.metric, value=value)
+            if self.folder is not None:
+                self.model.save(self.folder, epoch=epoch + 1, metric=self.metric, value=value)
             self.value, self.epochs_without = value, 0
             return
         self.epochs_without += 1

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfdomain.version import __version__
 
-__all__ = ["describe_environment"]
+__all__ = ["describe_environment", "versions"]
 
 PACKAGES = ("tensorflow", "tensorflow-text", "keras", "numpy", "pandas", "pyarrow")
 
@@ -24,13 +24,18 @@ def describe_environment(*, data_sha256: dict[str, str], seed: int, folder: Path
         "python": platform.python_version(),
         "platform": platform.platform(),
         "command": sys.argv,
-        "versions": {"tfdomain": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
         "devices": [device.name for device in tf.config.list_physical_devices()],
         "seed": seed,
         "experiment_folder": str(folder.resolve()),
         "data_sha256": data_sha256,
         "commit": _commit(folder),
     }
+
+
+def versions() -> dict[str, str]:
+    """The versions of this package and of those that results hang on."""
+    return {"tfdomain": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def _commit(folder: Path) -> str | None:

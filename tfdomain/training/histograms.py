@@ -20,7 +20,7 @@ class Histograms(keras.callbacks.Callback):
     """Logs every trained weight, and its gradient of the first batch of the epoch that ended.
 
     The gradients are those of the loss as it is at the epoch's end, before clipping. They are computed again for this:
-    an update keeps none.
+    an update keeps none. Where several replicas train, weights alone are logged.
 
     Args:
         board: Where to.
@@ -36,7 +36,11 @@ class Histograms(keras.callbacks.Callback):
         """Logs the epoch's."""
         variables = trained_variables(self.model)
         values = {f"weights/{_name(variable)}": np.asarray(variable) for variable in variables}
-        for variable, gradient in zip(variables, self._gradients(epoch, variables), strict=True):
+        # A loss may ask the other replicas for their part, and only the chief is here.
+        is_alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+        for variable, gradient in zip(
+            variables, self._gradients(epoch, variables) if is_alone else (), strict=is_alone
+        ):
             if gradient is not None:
                 values[f"gradients/{_name(variable)}"] = gradient
         finite = {tag: array[np.isfinite(array)] for tag, array in values.items()}

@@ -4,12 +4,13 @@ A run folder holds `config.yaml` (resolved), `environment.json`, `progress.json`
 `report.txt`, `model/`, `tensorboard/` and, while it is under way, `state.safetensors`.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tfdomain.config import Experiment, MultiTaskExperiment, load_experiment, save_config
 from tfdomain.data.cache import cache_dir
-from tfdomain.encoders.sources import checkpoint_beside
+from tfdomain.encoders.sources import checkpoint_beside, resolve_checkpoint
 from tfdomain.errors import InputError
 from tfdomain.evaluation.report import report_text
 from tfdomain.files import read_json, whole_file, write_json
@@ -19,15 +20,18 @@ from tfdomain.models.folder import TASKS, load
 from tfdomain.training.board import TensorBoardLogger
 from tfdomain.training.callbacks import Validation
 from tfdomain.training.datasets import ExperimentData, Part, read_experiment_data
-from tfdomain.training.environment import describe_environment
+from tfdomain.training.environment import describe_environment, versions
 from tfdomain.training.feature_ranks import rank_features
 from tfdomain.training.hparams import session
 from tfdomain.training.logs import chosen_callbacks, log_lengths, log_start
 from tfdomain.training.resumable import fit_resumably
 from tfdomain.training.run_folder import RunFolder, claim
 from tfdomain.training.shown_part import log_part
+from tfdomain.training.state import fingerprint_of_weights
+from tfdomain.training.strategies import start_workers
 from tfdomain.training.task_data import read_task_data
 from tfdomain.training.throughput import speed_text
+from tfdomain.training.workers import Workers
 
 __all__ = ["train"]
 
@@ -35,7 +39,7 @@ __all__ = ["train"]
 def train(
     experiment: Experiment, run_dir: Path, *, folder: Path, resume: bool = False, verbose: str | int = "auto"
 ) -> dict[str, Any]:
-    """Trains, measures and saves one experiment.
+    """Trains, measures and saves one experiment; with several processes each calls this, and the chief writes.
 
     Args:
         experiment: What to do.
@@ -50,36 +54,47 @@ def train(
         it was.
 
     Raises:
-        InputError: The experiment, its data or its checkpoint is wrong, or `run_dir` is taken.
+        InputError: The experiment, its data or its checkpoint is wrong, or `run_dir` is taken; or the processes that
+            TF_CONFIG names have different ones.
+        TfdomainError: Another of these processes is gone.
     """
-    run = RunFolder(run_dir)
-    claim(run, experiment, resume=resume, load=load_experiment)
-    if run.metrics.is_file():
-        print(f"{run_dir} is complete; nothing to resume", flush=True)
-        run.state.unlink(missing_ok=True)
-        return read_json(run.metrics)
-    if experiment.training.best is not None:
-        metric_direction(experiment.training.best)
+    options = experiment.training
+    if options.best is not None:
+        metric_direction(options.best)
+    workers = start_workers(options.strategy, batch_size=options.batch_size)
+    with workers.explained(), workers.folder(run_dir) as own_dir:
+        return _train(experiment, RunFolder(own_dir), workers, folder=folder, resume=resume, verbose=verbose)
+
+
+def _train(
+    experiment: Experiment, run: RunFolder, workers: Workers, *, folder: Path, resume: bool, verbose: str | int
+) -> dict[str, Any]:
+    finished = workers.from_chief(lambda: _claim(run, experiment, resume))
+    if finished is not None:
+        return finished
     # Whatever can be wrong is found before the first file is written.
-    data = _read_data(experiment, folder)
-    _check_same_data(run, data)
-    for remark in data.remarks:
-        print(remark, flush=True)
-    model = _make_model(experiment, data, folder)
-    for remark in model.remarks(data.train.inputs, data.train.labels):
-        print(remark, flush=True)
-    batches = model.training_batches(
-        data.train.inputs,
-        data.train.labels,
-        options=experiment.training,
-        rows=data.train.rows,
-        lengths_cache=cache_dir(),
-    )
-    model.prepare_training(experiment.training, batches.num_batches)
+    data = workers.together(lambda: _read_data(experiment, folder))
+    checkpoint = workers.together(lambda: resolve_checkpoint(checkpoint_beside(experiment.encoder, folder)))
+    workers.from_chief(lambda: _check_same_data(run, data))
+    workers.check_same(experiment=experiment.model_dump(mode="json"), data=data.fingerprint, versions=versions())
+    _tell(data.remarks, workers)
+    with workers.strategy.scope():
+        model = _make_model(experiment, data, checkpoint)
+        _tell(model.remarks(data.train.inputs, data.train.labels), workers)
+        batches = model.training_batches(
+            data.train.inputs,
+            data.train.labels,
+            options=experiment.training,
+            rows=data.train.rows,
+            lengths_cache=cache_dir(),
+        )
+        model.prepare_training(experiment.training, batches.num_batches)
+    if workers.count > 1:
+        workers.check_same(weights=fingerprint_of_weights(model))
     validation = None if data.validation is None else Validation(model, data.validation)
     if validation is not None and experiment.training.best is not None:
         validation.check(experiment.training.best)
-    _describe(run, experiment, data, folder)
+    workers.from_chief(lambda: _describe(run, experiment, data, folder))
     board = TensorBoardLogger(run.tensorboard)
     log_start(board, experiment)
     log_lengths(board, batches, model.max_length)
@@ -90,6 +105,7 @@ def train(
             batches,
             run,
             board,
+            workers,
             validation=validation,
             best=options.best,
             patience=options.patience,
@@ -97,10 +113,23 @@ def train(
             callbacks=chosen_callbacks(board, experiment, batches),
             verbose=verbose,
         )
-        metrics |= _finish(model, experiment, data, run, board, figures)
-    # The state has served: it is three times the size of the model.
-    run.state.unlink(missing_ok=True)
+        metrics |= workers.from_chief(lambda: _finish(model, experiment, data, run, board, figures))
     return metrics
+
+
+def _claim(run: RunFolder, experiment: Experiment, resume: bool) -> dict[str, Any] | None:
+    """Takes the run's folder; gives the metrics of a run that is complete."""
+    claim(run, experiment, resume=resume, load=load_experiment)
+    if not run.metrics.is_file():
+        return None
+    print(f"{run.path} is complete; nothing to resume", flush=True)
+    run.state.unlink(missing_ok=True)
+    return read_json(run.metrics)
+
+
+def _tell(remarks: Iterable[str], workers: Workers) -> None:
+    for remark in remarks if workers.is_chief else ():
+        print(remark, flush=True)
 
 
 def _read_data(experiment: Experiment, folder: Path) -> ExperimentData:
@@ -109,9 +138,9 @@ def _read_data(experiment: Experiment, folder: Path) -> ExperimentData:
     return read_experiment_data(experiment, folder)
 
 
-def _make_model(experiment: Experiment, data: ExperimentData, folder: Path) -> TextModel:
+def _make_model(experiment: Experiment, data: ExperimentData, checkpoint: Path) -> TextModel:
     return TASKS[experiment.task].from_pretrained(
-        checkpoint_beside(experiment.encoder, folder),
+        str(checkpoint),
         dropout_rate=experiment.model.dropout_rate,
         max_length=experiment.max_length,
         seed=experiment.training.seed,
@@ -148,6 +177,8 @@ def _finish(
     metrics["training"] = training
     board.close()
     write_json(run.metrics, metrics)
+    # The state has served: it is three times the size of the model.
+    run.state.unlink(missing_ok=True)
     return metrics
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from tfdomain.errors import InputError
 from tfdomain.files import remove_leftovers
 
-__all__ = ["RunFolder", "claim"]
+__all__ = ["RunFolder", "claim", "differences"]
 
 PLACES = {
     "config": "config.yaml",
@@ -76,7 +76,7 @@ def claim(run: RunFolder, config: BaseModel, *, resume: bool, load: Callable[[Pa
         )
     if not run.config.is_file():
         raise InputError("holds no run to resume", where=str(run.path), mend="choose another --run-dir")
-    differing = _differences(load(run.config).model_dump(), config.model_dump())
+    differing = differences(load(run.config).model_dump(), config.model_dump())
     if differing:
         key, old, new = differing[0]
         raise InputError(
@@ -86,12 +86,13 @@ def claim(run: RunFolder, config: BaseModel, *, resume: bool, load: Callable[[Pa
         )
 
 
-def _differences(old: dict, new: dict, prefix: str = "") -> list[tuple[str, Any, Any]]:
+def differences(old: dict, new: dict, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """The keys, joined by dots, whose values differ in two nested dictionaries, with both values."""
     found = []
     for key in old | new:
         before, now = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(now, dict):
-            found += _differences(before, now, f"{prefix}{key}.")
+            found += differences(before, now, f"{prefix}{key}.")
         elif before != now:
             found.append((prefix + key, before, now))
     return found

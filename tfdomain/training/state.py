@@ -1,6 +1,7 @@
 """Everything that a killed run needs to go on, in one file that is whole or not there."""
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from tfdomain.errors import InputError
 from tfdomain.files import whole_file
 from tfdomain.optimization.loop import LoopState
 
-__all__ = ["read_state", "write_state"]
+__all__ = ["fingerprint_of_weights", "read_state", "write_state"]
 
 DTYPES = {
     "bool": "BOOL",
@@ -80,6 +81,14 @@ def read_state(path: Path, model: keras.Model) -> tuple[LoopState, dict[str, Any
     except SafetensorError as error:
         raise InputError(f"is damaged ({error})", where=str(path), mend=mend) from None
     return LoopState(**json.loads(header["loop"])), json.loads(header["notes"])
+
+
+def fingerprint_of_weights(model: keras.Model) -> str:
+    """A SHA-256 over the model's weights, equal for equal ones."""
+    digest = hashlib.sha256()
+    for variable in model.weights:
+        digest.update(np.ascontiguousarray(variable).tobytes())
+    return digest.hexdigest()
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
