@@ -8,7 +8,7 @@ SOURCES := $(shell find tfdomain -type f -not -name '*.pyc') setup.cfg setup.py 
 export PYTHONSAFEPATH := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo experiment docs test test-all lint format checkpoint clean
+.PHONY: help install demo experiment docs pictures test test-all test-browser lint format checkpoint clean
 
 help:
 	@echo "make demo      fine-tune, export and serve a model on the bundled sample"
@@ -16,6 +16,8 @@ help:
 	@echo "make docs      the API reference, in docs/reference"
 	@echo "make test      the fast tests, against the built wheel"
 	@echo "make test-all  the fast tests, and those on the real checkpoint and data (TFDOMAIN_DATA_DIR)"
+	@echo "make test-browser  TensorBoard's tabs in headless Chromium (Debian: chromium chromium-driver)"
+	@echo "make pictures  the pictures of docs/tensorboard.md, with the same"
 	@echo "make lint      ruff and mypy"
 	@echo "make clean     remove what these made"
 
@@ -47,12 +49,19 @@ demo: checkpoint
 docs: install
 	@$(BIN)/python docs/make_reference.py
 
+pictures: checkpoint
+	@$(BIN)/python docs/make_pictures.py
+
 # Two processes, a file's tests in one of them: most of the time is TensorFlow's start and its tracing.
 test: install
-	$(BIN)/pytest -m "not real and not thorough" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not real and not thorough and not browser" -n 2 --dist loadfile
 
 test-all: checkpoint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -m "not browser" -n 2 --dist loadfile
+
+# Needs Chromium and its driver; without them the tests are skipped.
+test-browser: install
+	$(BIN)/pytest -m browser tests/browser
 
 lint: install
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 import tfdomain
 from tfdomain.cli import main
-from tfdomain.config import ClassificationData, ClassifierHead, Experiment, Training
+from tfdomain.config import Board, ClassificationData, ClassifierHead, Experiment, Training
 from tfdomain.config.multitask import OneTask
 from tfdomain.config.tasks import EXPERIMENTS
 
@@ -25,7 +25,8 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
 @pytest.mark.parametrize(
-    ("heading", "section"), [("data", ClassificationData), ("model", ClassifierHead), ("training", Training)]
+    ("heading", "section"),
+    [("data", ClassificationData), ("model", ClassifierHead), ("training", Training), ("board", Board)],
 )
 def test_every_key_is_documented_with_its_default(heading, section):
     text = EXPERIMENT_PAGE.split(f"## `{heading}`\n")[1].split("\n## ")[0]
@@ -38,7 +39,7 @@ def test_every_key_is_documented_with_its_default(heading, section):
 
 def test_top_keys_are_documented():
     documented = set(re.findall(r"^\| `(\w+)` \|", EXPERIMENT_PAGE.split("## `data`")[0], re.MULTILINE))
-    assert documented == set(Experiment.model_fields) - {"data", "model", "training"}
+    assert documented == set(Experiment.model_fields) - {"data", "model", "training", "board"}
 
 
 @pytest.mark.parametrize("task", sorted(set(EXPERIMENTS) - {"classification"}))

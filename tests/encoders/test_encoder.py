@@ -124,6 +124,24 @@ def test_a_row_of_padding_is_finite():
         assert np.isfinite(tf.cast(hidden, tf.float32)).all()
 
 
+def test_attention_weights_are_those_of_the_formula():
+    encoder, batch = Encoder(TINY, seed=0), tiny_batch()
+    weights = encoder.attention_weights(batch).numpy()
+    rows, length = batch["token_ids"].shape
+    assert weights.shape == (2, rows, 4, length, length)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
+    # The first layer's, from the weights and the embeddings alone: softmax(q k / root of the head's width).
+    hidden = encoder.embeddings(batch["token_ids"], batch["segment_ids"]).numpy().reshape(rows, length, 4 * 4)
+    named = {name: weight.numpy() for name, weight in encoder.named_weights().items()}
+    query, key = (
+        (hidden @ named[f"block_0/{name}_kernel"] + named[f"block_0/{name}_bias"]).reshape(rows, length, 4, 4)
+        for name in ("query", "key")
+    )
+    scores = np.einsum("bihd,bjhd->bhij", query, key) / 2
+    powers = np.exp(scores) * batch["padding_mask"].numpy()[:, None, None, :]
+    np.testing.assert_allclose(weights[0], powers / powers.sum(axis=-1, keepdims=True), atol=1e-5)
+
+
 def test_dropout_is_a_function_of_the_seed():
     encoder, batch = Encoder(TINY, seed=0), tiny_batch()
     seeds = tf.constant([[1, 2], [1, 2], [1, 3]])

@@ -51,7 +51,7 @@ def test_scalars_stand_by_step_and_by_epoch(tmp_path):
     train(tmp_path, 0, 150)
     accumulator = read(tmp_path)
     assert set(accumulator.Tags()["scalars"]) == {
-        "train_step/loss", "train_step/learning_rate", "epoch/loss", "validation/macro_f1",
+        "train_step/loss", "train_step/learning_rate", "train_step/memory_bytes", "epoch/loss", "validation/macro_f1",
     }  # fmt: skip
     assert points(accumulator, "epoch/loss") == [(50, 0.02), (100, 0.01), (150, round(1 / 150, 6))]
     assert points(accumulator, "validation/macro_f1") == [(50, 0.05), (100, 0.1), (150, 0.15)]
@@ -59,6 +59,8 @@ def test_scalars_stand_by_step_and_by_epoch(tmp_path):
         *range(1, 101),
         *range(110, 151, 10),
     ]
+    # TensorFlow alone takes more than 100 MB.
+    assert all(1e8 < value < 1e12 for _, value in points(accumulator, "train_step/memory_bytes"))
 
 
 def test_every_record_is_on_the_disk_before_the_call_returns(tmp_path):
@@ -181,6 +183,19 @@ def test_pr_curves_of_several_labels_a_row(tmp_path):
     np.testing.assert_array_equal(tf.make_ndarray(event.tensor_proto)[:2, 100], counts)
 
 
+def test_histograms_hold_the_counts_of_their_buckets(tmp_path):
+    values = np.random.default_rng(0).normal(size=1000)
+    board = TensorBoardLogger(tmp_path)
+    board.log_histograms({"weights/kernel": np.histogram(values, 30)}, 4)
+    board.close()
+    (event,) = read(tmp_path).Tensors("weights/kernel")
+    buckets = tf.make_ndarray(event.tensor_proto)
+    assert event.step == 4 and buckets.shape == (30, 3)
+    assert (buckets[0, 0], buckets[-1, 1]) == (values.min(), values.max())
+    for left, right, count in buckets[:-1]:
+        assert count == np.sum((values >= left) & (values < right))
+
+
 def test_parts_of_the_data_have_curves_of_their_own(tmp_path):
     board = TensorBoardLogger(tmp_path)
     for group in ("validation", "test"):
@@ -282,7 +297,7 @@ def ask(address, path, **query):
 
 def test_tensorboard_serves_each_tab(served):
     assert set(ask(served, "plugin/scalars/tags")["demo"]) == {
-        "train_step/loss", "train_step/learning_rate", "epoch/loss", "validation/macro_f1",
+        "train_step/loss", "train_step/learning_rate", "train_step/memory_bytes", "epoch/loss", "validation/macro_f1",
     }  # fmt: skip
     assert set(ask(served, "plugin/pr_curves/tags")["demo"]) == {f"pr_curve/{n}/pr_curves" for n in "abc"}
     assert list(ask(served, "plugin/images/tags")["demo"]) == ["test/confusion_matrix"]

@@ -84,7 +84,17 @@ def test_tensorboard_has_each_tasks_curves(run):
     events.Reload()
     tags = set(events.Tags()["scalars"])
     assert {"validation/intent_accuracy", "validation/intent_loss", "validation/alike_spearman"} <= tags
-    assert "validation/intent/confusion_matrix" in events.Tags()["images"]
+    pictures = set(events.Tags()["images"])
+    assert {f"validation/intent/{name}" for name in ("confusion_matrix", "reliability", "attention")} <= pictures
+    assert {"validation/alike/attention", "train/ner/lengths", "train/intent/lengths"} <= pictures
+    assert {"validation/intent/worst_mistakes", "validation/alike/worst_mistakes", "test/ner/worst_mistakes"} <= set(
+        events.Tags()["tensors"]
+    )
+    lines = (run / "tensorboard/points/validation/alike/points.tsv").read_text().split("\n")[:-1]
+    assert lines[0] == "row\ttext\tlabel\tprediction" and len(lines) == 5
+    assert all(" / the car\t" in line for line in lines[1:])
+    session = EventAccumulator(str(run / "tensorboard/session")).Reload()
+    assert "final/test.ner.entity_f1" in session.Tags()["scalars"]
 
 
 def test_predict_and_evaluate_name_the_task(run, tmp_path, capsys):

@@ -8,14 +8,22 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import yaml
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import metadata as hparams
 
 import tfdomain
 from tfdomain.config import load_experiment, save_config
 from tfdomain.errors import InputError
 from tfdomain.training.run import train
+
+PICTURES = {
+    "confusion_matrix": {"validation", "test"}, "reliability": {"validation", "test"}, "lengths": {"train"},
+    "attention": {"validation"},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +101,68 @@ def test_tensorboard_holds_curves_text_pictures_and_the_graph(finished):
     assert {"loss", "learning_rate", "examples_per_second", "tokens_per_second", "accuracy"} <= names
     assert tags["graph"]
     assert any("confusion_matrix" in name for name in tags["images"])
+    parts = {name: {tag.split("/")[0] for tag in tags["images"] if tag.endswith(name)} for name in PICTURES}
+    assert parts == PICTURES
+    assert {"memory_bytes", "gradient_norm", "padding_share"} <= names
     text = [name for name in tags["tensors"] if "config" in name]
     assert "learning_rate" in events.Tensors(text[0])[0].tensor_proto.string_val[0].decode()
+
+
+def test_the_worst_mistakes_are_told_with_their_texts(finished, labelled_texts):
+    texts, labels = labelled_texts
+    events = EventAccumulator(str(finished / "tensorboard")).Reload()
+    (event,) = events.Tensors("test/worst_mistakes")
+    table = event.tensor_proto.string_val[0].decode()
+    scores = tfdomain.load(finished / "model").predict(texts[:20])
+    names = ["default", "repaid"]
+    wrong = [row for row, label in enumerate(labels[:20]) if names[scores[row].argmax()] != label]
+    wrong.sort(key=lambda row: -abs(scores[row, 0] - scores[row, 1]))
+    shown = [tuple(cell.strip() for cell in line.split("|")[1:4]) for line in table.splitlines()[2:]]
+    assert shown == [(str(row), texts[row], labels[row]) for row in wrong]
+
+
+def test_the_points_are_the_validation_rows_vectors(finished, experiment_file):
+    folder = finished / "tensorboard/points/validation"
+    header, *rows = [line.split("\t") for line in (folder / "points.tsv").read_text().split("\n")[:-1]]
+    assert header == ["row", "text", "label", "prediction"] and len(rows) == 36
+    with open(experiment_file.parent / "train.csv", newline="") as file:
+        told = [(row["reason"], row["status"]) for row in csv.DictReader(file)]
+    assert all((text, label) == told[int(row)] for row, text, label, _ in rows)
+    model = tfdomain.load(finished / "model")
+    tokens = model.tokenizer([text for _, text, _, _ in rows], max_length=32)
+    vectors = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(folder))).get_tensor("points")
+    np.testing.assert_allclose(vectors, model.embed(tokens).numpy(), atol=1e-5)
+    scores = model.predict([text for _, text, _, _ in rows])
+    assert [prediction for *_, prediction in rows] == [["default", "repaid"][row] for row in scores.argmax(axis=1)]
+
+
+def test_a_run_is_a_session(finished):
+    session = EventAccumulator(str(finished / "tensorboard/session")).Reload()
+    contents = session.PluginTagToContent("hparams")
+    end = hparams.parse_session_end_info_plugin_data(contents[hparams.SESSION_END_INFO_TAG])
+    start = hparams.parse_session_start_info_plugin_data(contents[hparams.SESSION_START_INFO_TAG])
+    assert end.status == api_pb2.STATUS_SUCCESS and start.hparams["training.learning_rate"].number_value == 0.01
+    metrics = json.loads((finished / "metrics.json").read_text())
+    for part in ("validation", "test"):
+        [event] = session.Scalars(f"final/{part}.macro_f1")
+        assert event.value == pytest.approx(metrics[part]["macro_f1"], rel=1e-6)
+
+
+def test_histograms_and_a_profile_are_there_when_asked_for(experiment_file, tmp_path):
+    changes = ["board={histograms: true, profile: [2, 3], points: 0}", "training.epochs=1", "training.frozen_layers=1"]
+    run_dir = tmp_path / "run"
+    train(load_experiment(experiment_file, changes), run_dir, folder=experiment_file.parent, verbose=0)
+    events = EventAccumulator(str(run_dir / "tensorboard"), size_guidance={"tensors": 0}).Reload()
+    tags = set(events.PluginTagToContent("histograms"))
+    model = tfdomain.load(run_dir / "model")
+    trained = {"head/kernel", "head/bias", *(f"block_1/{weight.name}" for weight in model.encoder.blocks[1].weights)}
+    shown = {name.split("encoder/")[-1] for name in (tag.split("/", 1)[1] for tag in tags if "weights/" in tag)}
+    assert shown == trained == {tag.split("/", 1)[1].split("encoder/")[-1] for tag in tags if "gradients/" in tag}
+    (event,) = events.Tensors("weights/head/kernel")
+    buckets, kernel = tf.make_ndarray(event.tensor_proto), model.head.kernel.numpy()
+    assert buckets[:, 2].sum() == kernel.size and buckets[0, 0] == pytest.approx(kernel.min())
+    assert list((run_dir / "tensorboard").glob("plugins/profile/*/*.xplane.pb"))
+    assert not (run_dir / "tensorboard/points").exists()
 
 
 @pytest.mark.thorough

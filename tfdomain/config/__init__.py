@@ -1,5 +1,6 @@
 """One experiment file as one typed object."""
 
+from tfdomain.config.board import Board
 from tfdomain.config.classification import ClassificationData, ClassifierHead
 from tfdomain.config.experiments import Experiment
 from tfdomain.config.loading import experiment_from, load_experiment, save_config, validated
@@ -9,6 +10,7 @@ from tfdomain.config.tasks import EXPERIMENTS
 
 __all__ = [
     "EXPERIMENTS",
+    "Board",
     "ClassificationData",
     "ClassifierHead",
     "DataFiles",

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
+from tfdomain.config.board import Board
 from tfdomain.config.search import Search
 from tfdomain.config.sections import DataFiles, Head, Section, Training
 
@@ -21,13 +22,14 @@ class Experiment(Section):
     data: DataFiles
     model: Head
     training: Training = Training()
+    board: Board = Board()
     search: Search | None = None
 
     def columns(self) -> dict:
         """What tells how its files are read, without their names; see `DataFiles.columns`."""
         return self.data.columns()
 
-    @pydantic.field_validator("model", "training", mode="before")
+    @pydantic.field_validator("model", "training", "board", mode="before")
     @classmethod
     def _fill_empty_section(cls, section):
         # `training:` with nothing below it asks for the defaults.

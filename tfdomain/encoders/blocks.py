@@ -117,7 +117,9 @@ class Block(_Part):
         self.contract = self._dense("contract", inner, hidden)
         self.norm = self._norm("norm")
 
-    def call(self, x: tf.Tensor, bias: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+    def call(
+        self, x: tf.Tensor, bias: tf.Tensor, seed: tf.Tensor | None = None, weights_only: bool = False
+    ) -> tf.Tensor:
         """Transforms `[batch * length, hidden]` into the same.
 
         Args:
@@ -125,7 +127,11 @@ class Block(_Part):
             bias: `[batch, 1, 1, length]`, added to the attention's scores; `[batch, 1, length, length]` where it
                 differs by the token that attends.
             seed: int32 `[2]`; None is inference, without dropout.
+            weights_only: Give the weights of the attention instead, `[batch, heads, length, length]`: how much each
+                token takes from each.
         """
+        if weights_only:
+            return self._weigh(x, bias)[0]
         attended = project(self._attend(x, bias, seed), self.attention_output)
         training = seed is not None
         x = self._normalize(x + self._drop(attended, 1, seed), self.attention_norm, training=training)
@@ -135,6 +141,12 @@ class Block(_Part):
         return self._normalize(x + self._drop(project(inner, self.contract), 2, seed), self.norm, training=training)
 
     def _attend(self, x: tf.Tensor, bias: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        weights, value = self._weigh(x, bias)
+        weights = self._drop(tf.cast(weights, self.compute_dtype), 0, seed)
+        return tf.reshape(tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), [-1, self._config.hidden_size])
+
+    def _weigh(self, x: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The weights of the attention, and the values `[batch, heads, length, head width]` that they weigh."""
         hidden, heads = self._config.hidden_size, self._config.num_attention_heads
         shape = tf.shape(bias)
         split = [shape[0], shape[3], heads, hidden // heads]
@@ -145,8 +157,7 @@ class Block(_Part):
             for projected in (project(x, self.query) * scale, project(x, self.key), project(x, self.value))
         )
         scores = tf.cast(tf.matmul(query, key, transpose_b=True), self._wide) + tf.cast(bias, self._wide)
-        weights = self._drop(tf.cast(tf.nn.softmax(scores), self.compute_dtype), 0, seed)
-        return tf.reshape(tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), [-1, hidden])
+        return tf.nn.softmax(scores), value
 
     def _drop(self, x: tf.Tensor, place: int, seed: tf.Tensor | None) -> tf.Tensor:
         if seed is None:

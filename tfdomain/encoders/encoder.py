@@ -135,17 +135,13 @@ class Encoder(keras.layers.Layer):
         """
         if pool_only:
             return self._existing_pooler()(inputs)
-        token_ids = tf.convert_to_tensor(inputs["token_ids"])
-        segment_ids = inputs.get("segment_ids")
-        segment_ids = tf.zeros_like(token_ids) if segment_ids is None else tf.convert_to_tensor(segment_ids)
-        self._check_length(token_ids)
         if self.inference is not None and not training:
+            self._check_length(tf.convert_to_tensor(inputs["token_ids"]))
             return self.inference(inputs)
         seed = None
         if training:
             seed = draw_seed(self.seed_generator) if dropout_seed is None else tf.convert_to_tensor(dropout_seed)
-        bias = self._attention_bias(inputs, token_ids)
-        hidden = self.embeddings(token_ids, segment_ids, inputs.get("position_ids"), seed=seed)
+        hidden, bias = self._embed(inputs, seed)
         for block in self.blocks:
             if training and self.recompute:
                 # Dropout is a function of the seed: the second time it drops the same.
@@ -153,7 +149,7 @@ class Encoder(keras.layers.Layer):
                 hidden = tf.recompute_grad(apply)(hidden)
             else:
                 hidden = block(hidden, bias, seed=seed)
-        size = self.config.hidden_size
+        size, token_ids = self.config.hidden_size, tf.convert_to_tensor(inputs["token_ids"])
         hidden = tf.reshape(hidden, [tf.shape(token_ids)[0], tf.shape(token_ids)[1], size])
         return tf.ensure_shape(hidden, [*token_ids.shape, size])
 
@@ -166,6 +162,22 @@ class Encoder(keras.layers.Layer):
         self._existing_pooler()
         # By way of a call, so that a functional model sees one shared layer and not a second one.
         return self(hidden, pool_only=True)
+
+    def attention_weights(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """How much each token takes from each, in every layer and head, without dropout.
+
+        Args:
+            inputs: As for a call.
+
+        Returns:
+            Float32 `[layers, batch, heads, length, length]`; what a token takes sums to 1.
+        """
+        hidden, bias = self._embed(inputs, None)
+        weights = []
+        for block in self.blocks:
+            weights.append(tf.cast(block(hidden, bias, weights_only=True), tf.float32))
+            hidden = block(hidden, bias)
+        return tf.stack(weights)
 
     def depth_of(self, variable: keras.Variable) -> int:
         """How deep a weight of this encoder lies: 0 embeddings, i + 1 block i, num_layers + 1 the pooler.
@@ -194,6 +206,15 @@ class Encoder(keras.layers.Layer):
 
     def _parts(self) -> list[keras.layers.Layer]:
         return [self.embeddings, *self.blocks] + ([self.pooler] if self.pooler is not None else [])
+
+    def _embed(self, inputs: Mapping[str, tf.Tensor], seed: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        """What goes into the first block: the tokens' vectors, flat, and the attention's bias."""
+        token_ids = tf.convert_to_tensor(inputs["token_ids"])
+        segment_ids = inputs.get("segment_ids")
+        segment_ids = tf.zeros_like(token_ids) if segment_ids is None else tf.convert_to_tensor(segment_ids)
+        self._check_length(token_ids)
+        bias = self._attention_bias(inputs, token_ids)
+        return self.embeddings(token_ids, segment_ids, inputs.get("position_ids"), seed=seed), bias
 
     def _existing_pooler(self) -> Pooler:
         if self.pooler is None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from tfdomain.errors import InputError
 from tfdomain.fonts import drawable_name, font_families
 
-__all__ = ["confusion_matrix_png"]
+__all__ = ["confusion_matrix_png", "new_figure", "png_of"]
 
 MAX_CLASSES_WITH_COUNTS = 25
 MAX_CLASSES_WITH_NAMES = 120
@@ -53,6 +53,18 @@ def confusion_matrix_png(matrix: Any, label_names: Sequence[str]) -> bytes:
     _write_names(axes, label_names)
     if len(label_names) <= MAX_CLASSES_WITH_COUNTS:
         _write_counts(axes, counts, shares)
+    return png_of(figure)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, off screen."""
+    figure = Figure(figsize=(width, height), dpi=110)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png_of(figure: Figure) -> bytes:
+    """The figure as a PNG file's bytes, without its empty margins."""
     image = io.BytesIO()
     figure.savefig(image, format="png", bbox_inches="tight", pad_inches=0.15)
     return image.getvalue()
@@ -63,8 +75,7 @@ def _square_axes(num_classes: int) -> tuple[Figure, Any]:
     inches = float(np.clip(4 + 0.4 * min(num_classes, 25) + 0.04 * max(num_classes - 25, 0), 5, 16))
     if num_classes > MAX_CLASSES_WITH_COUNTS:
         inches = float(np.clip(6 + 0.13 * num_classes, 12, 18))
-    figure = Figure(figsize=(inches + 1, inches), dpi=110)
-    FigureCanvasAgg(figure)
+    figure = new_figure(inches + 1, inches)
     return figure, figure.add_subplot()
 
 

@@ -1,9 +1,10 @@
-"""What TensorBoard shows of a run: scalars, the config, the graph, pictures, PR curves."""
+"""What TensorBoard shows of a run: scalars, texts, the graph, pictures, PR curves, histograms."""
 
 import os
 import re
 import struct
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,11 +16,14 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import summary as custom_scalar_summary
+from tensorboard.plugins.histogram import metadata as histogram_metadata
 from tensorboard.plugins.pr_curve import summary as pr_curve_summary
 from tensorboard.plugins.text import metadata as text_metadata
+from tensorboard.util.tensor_util import make_tensor_proto
 
 from tfdomain.errors import InputError
-from tfdomain.training.events import EventWriter
+from tfdomain.training.events import EventWriter, values_of
+from tfdomain.training.throughput import memory_figures
 
 __all__ = ["TensorBoardLogger"]
 
@@ -33,7 +37,7 @@ _MAX_CONSTANT_BYTES = 1024
 class TensorBoardLogger(keras.callbacks.Callback):
     """Logs a run for TensorBoard, as a callback of `fit` and through its own methods.
 
-    Every number in a batch's logs becomes the scalar `train_step/<name>`; in an epoch's logs
+    Every number in a batch's logs becomes the scalar `train_step/<name>`, and so does the memory; in an epoch's logs
     `epoch/<name>`, and `validation/<name>` where the name begins with `val_`. All of them stand over
     the global step, so that the charts share one axis. The custom scalars tab shows each metric of
     training and validation in one chart. The files are safe to resume, see `EventWriter`.
@@ -56,7 +60,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
         if every < 1:
             raise InputError(f"every is {every}", mend="log every 1 or more steps")
         super().__init__()
-        self.every = every
+        self.every, self.folder = every, Path(folder)
         self._writer = EventWriter(folder)
         self._has_layout = False
 
@@ -68,7 +72,8 @@ class TensorBoardLogger(keras.callbacks.Callback):
         """Logs a batch's numbers."""
         step = self._step()
         if step <= _NUM_FIRST_STEPS or step % self.every == 0:
-            self._log_scalars(step, {f"train_step/{name}": value for name, value in (logs or {}).items()})
+            figures = dict(logs or {}) | memory_figures()
+            self.log_scalars({f"train_step/{name}": value for name, value in figures.items()}, step)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Logs an epoch's numbers."""
@@ -78,8 +83,8 @@ class TensorBoardLogger(keras.callbacks.Callback):
         }
         if not self._has_layout:
             self._has_layout = True
-            self._writer.write(0, _values(_layout(scalars)))
-        self._log_scalars(self._step(), scalars)
+            self._writer.write(0, values_of(_layout(scalars)))
+        self.log_scalars(scalars, self._step())
 
     def log_text(self, name: str, markdown: str, step: int = 0) -> None:
         """Shows text in the TEXT tab; a config goes in as a fenced block of YAML."""
@@ -152,7 +157,29 @@ class TensorBoardLogger(keras.callbacks.Callback):
                 display_name=label_names[index],
                 description=f"{note} {support[index]} examples of this class.".strip(),
             )
-            self._writer.write(step, _values(curve))
+            self._writer.write(step, values_of(curve))
+
+    def log_scalars(self, scalars: Mapping[str, Any], step: int) -> None:
+        """Shows the plain numbers among some values, by tag."""
+        values = [
+            Summary.Value(tag=tag, simple_value=float(value)) for tag, value in scalars.items() if _is_number(value)
+        ]
+        if values:
+            self._writer.write(step, values)
+
+    def log_histograms(self, histograms: Mapping[str, tuple[np.ndarray, np.ndarray]], step: int) -> None:
+        """Shows how values are distributed, by tag.
+
+        Args:
+            histograms: What `numpy.histogram` gives: counts `[n]` and edges `[n + 1]`.
+            step: The global step.
+        """
+        metadata = histogram_metadata.create_summary_metadata(display_name=None, description=None)
+        values = []
+        for tag, (counts, edges) in histograms.items():
+            buckets = np.stack([edges[:-1], edges[1:], counts], axis=1).astype("float64")
+            values.append(Summary.Value(tag=tag, tensor=make_tensor_proto(buckets), metadata=metadata))
+        self._writer.write(step, values)
 
     def close(self) -> None:
         """Writes what was logged outside of a training and closes the event file."""
@@ -160,13 +187,6 @@ class TensorBoardLogger(keras.callbacks.Callback):
 
     def _step(self) -> int:
         return int(getattr(self.model, "step", 0))
-
-    def _log_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-        values = [
-            Summary.Value(tag=tag, simple_value=float(value)) for tag, value in scalars.items() if _is_number(value)
-        ]
-        if values:
-            self._writer.write(step, values)
 
 
 def _layout(scalars: Mapping[str, Any]) -> Any:
@@ -177,11 +197,6 @@ def _layout(scalars: Mapping[str, Any]) -> Any:
         charts.append(layout_pb2.Chart(title=name, multiline=layout_pb2.MultilineChartContent(tag=lines)))
     category = layout_pb2.Category(title="training and validation", chart=charts)
     return custom_scalar_summary.pb(layout_pb2.Layout(category=[category]))
-
-
-def _values(summary: Any) -> Sequence[Summary.Value]:
-    # The plugins build TensorFlow's class of this proto where the event file has TensorBoard's own.
-    return Summary.FromString(summary.SerializeToString()).value
 
 
 def _is_number(value: Any) -> bool:

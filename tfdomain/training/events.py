@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -13,7 +14,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from tfdomain.errors import TfdomainError
 
-__all__ = ["EventWriter"]
+__all__ = ["EventWriter", "values_of"]
 
 _PREFIX = "events.out.tfevents."
 _counter = itertools.count()
@@ -119,6 +120,11 @@ class EventWriter:
     def _failure(self, error: Exception) -> TfdomainError:
         problem = f"TensorBoard's log cannot be written ({getattr(error, 'message', error)})"
         return TfdomainError(problem, where=str(self.folder), mend="free some space, or choose a folder you may write")
+
+
+def values_of(summary: Any) -> list[Summary.Value]:
+    """The values of a summary that a plugin built, in TensorBoard's own class: some build TensorFlow's instead."""
+    return list(Summary.FromString(summary.SerializeToString()).value)
 
 
 def _tags_at(steps: set[int], files: Iterable[Path]) -> Iterator[tuple[str, int]]:

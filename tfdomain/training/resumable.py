@@ -1,6 +1,9 @@
 """The part of a run that a kill may interrupt: its updates, from the state that the last process left."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import keras
 
 from tfdomain.files import read_json
 from tfdomain.models.encoder_model import EncoderModel
@@ -28,6 +31,7 @@ def fit_resumably(
     patience: int | None,
     checkpoint_seconds: float,
     stop_after: int | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
 ) -> dict[str, Any]:
     """Trains a prepared model from the run's last state on; from the beginning where there is none.
@@ -43,6 +47,7 @@ def fit_resumably(
         patience: Epochs without a better `best` after which the training stops; None never stops it.
         checkpoint_seconds: Seconds between two states.
         stop_after: Epochs after which this run ends; None: all of the model's options.
+        callbacks: Further ones of the chief, which keep nothing that a resumed run needs.
         verbose: 0 shows no progress.
 
     Returns:
@@ -73,7 +78,7 @@ def fit_resumably(
     if workers.is_chief:
         keeper = StateKeeper(run.state, seconds=checkpoint_seconds, best=keep_best)
         # The keeper comes last: what it stores of the others is of the same moment.
-        every = [board, TrainGraph(board), ProgressFile(run.progress, resumed_from), *every, keeper]
+        every = [board, TrainGraph(board), *callbacks, ProgressFile(run.progress, resumed_from), *every, keeper]
     with workers.strategy.scope():
         shown = verbose if workers.is_chief else 0
         model.fit_batches(source, state=state, validate=measured, callbacks=every, verbose=shown, stop_after=stop_after)

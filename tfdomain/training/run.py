@@ -17,16 +17,17 @@ from tfdomain.files import read_json, whole_file, write_json
 from tfdomain.metrics.selection import metric_direction
 from tfdomain.models.base import TextModel
 from tfdomain.models.folder import TASKS, load
-from tfdomain.models.multitask import MultiTaskModel
 from tfdomain.training.board import TensorBoardLogger
 from tfdomain.training.callbacks import Validation
 from tfdomain.training.datasets import ExperimentData, Part, read_experiment_data
 from tfdomain.training.environment import describe_environment, versions
 from tfdomain.training.feature_ranks import rank_features
-from tfdomain.training.logs import log_results, log_start
+from tfdomain.training.hparams import session
+from tfdomain.training.logs import chosen_callbacks, log_lengths, log_start
 from tfdomain.training.precision import computed_in, precision_remarks
 from tfdomain.training.resumable import fit_resumably
 from tfdomain.training.run_folder import RunFolder, claim
+from tfdomain.training.shown_part import log_part
 from tfdomain.training.state import fingerprint_of_weights
 from tfdomain.training.strategies import start_workers
 from tfdomain.training.task_data import read_task_data
@@ -103,20 +104,24 @@ def _train(
     workers.from_chief(lambda: _describe(run, experiment, data, folder))
     board = TensorBoardLogger(run.tensorboard)
     log_start(board, experiment)
-    figures = fit_resumably(
-        model,
-        batches,
-        run,
-        board,
-        workers,
-        validation=validation,
-        best=options.best,
-        patience=options.patience,
-        checkpoint_seconds=options.checkpoint_seconds,
-        stop_after=options.stop_after,
-        verbose=verbose,
-    )
-    return workers.from_chief(lambda: _finish(model, experiment, data, run, board, figures))
+    log_lengths(board, batches, model.max_length)
+    with session(run.tensorboard, experiment) as metrics:
+        figures = fit_resumably(
+            model,
+            batches,
+            run,
+            board,
+            workers,
+            validation=validation,
+            best=options.best,
+            patience=options.patience,
+            checkpoint_seconds=options.checkpoint_seconds,
+            stop_after=options.stop_after,
+            callbacks=chosen_callbacks(board, experiment, batches),
+            verbose=verbose,
+        )
+        metrics |= workers.from_chief(lambda: _finish(model, experiment, data, run, board, figures))
+    return metrics
 
 
 def _claim(run: RunFolder, experiment: Experiment, resume: bool) -> dict[str, Any] | None:
@@ -202,7 +207,7 @@ def _finish(
         "data_fingerprint": data.fingerprint,
     }
     model.save(run.model, **notes)
-    metrics, report = _measure(model, data, board, last_step)
+    metrics, report = _measure(model, data, board, last_step, experiment.board.points)
     with whole_file(run.report) as file:
         file.write(f"{report}\nTraining\n  {speed_text(training)}\n")
     metrics["training"] = training
@@ -230,11 +235,13 @@ def _describe(run: RunFolder, experiment: Experiment, data: ExperimentData, fold
         write_json(run.environment, environment | {"data_fingerprint": data.fingerprint})
 
 
-def _measure(model: TextModel, data: ExperimentData, board: TensorBoardLogger, step: int) -> tuple[dict[str, Any], str]:
+def _measure(
+    model: TextModel, data: ExperimentData, board: TensorBoardLogger, step: int, points: int
+) -> tuple[dict[str, Any], str]:
     metrics: dict[str, Any] = {}
     reports = []
     for name, part in {"validation": data.validation, "test": data.test}.items():
-        metrics[name] = None if part is None else _measure_part(model, name, part, board, step)
+        metrics[name] = None if part is None else _measure_part(model, name, part, board, step, points)
         if part is not None:
             reports.append(report_text(metrics[name], title=name.capitalize()))
     if getattr(model, "features", ()):
@@ -243,14 +250,10 @@ def _measure(model: TextModel, data: ExperimentData, board: TensorBoardLogger, s
     return metrics, "\n".join(reports)
 
 
-def _measure_part(model: TextModel, name: str, part: Part, board: TensorBoardLogger, step: int) -> dict[str, Any]:
+def _measure_part(
+    model: TextModel, name: str, part: Part, board: TensorBoardLogger, step: int, points: int
+) -> dict[str, Any]:
     predictions = model.predict(part.inputs, rows=part.rows)
-    truth = part.own_truth
-    metrics = model.measure(truth, predictions)
-    if not isinstance(model, MultiTaskModel):
-        log_results(board, name, metrics, truth, predictions, model.labels, step=step)
-        return metrics
-    for task, measured in metrics.items():
-        place, labels = f"{name}/{task}", model.models[task].labels
-        log_results(board, place, measured, truth[task], predictions[task], labels, step=step)
+    metrics = model.measure(part.own_truth, predictions)
+    log_part(board, name, model, part, metrics, predictions, step=step, points=points)
     return metrics

@@ -1,14 +1,17 @@
 """How fast a training was, and how much memory it took."""
 
+import resource
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfdomain.training.peak_memory import peak_memory_bytes
 
-__all__ = ["Throughput", "speed_text"]
+__all__ = ["Throughput", "memory_figures", "speed_text"]
 
 
 class Throughput(keras.callbacks.Callback):
@@ -60,6 +63,18 @@ class Throughput(keras.callbacks.Callback):
             "seconds": seconds,
             "peak_memory_bytes": peak_memory_bytes(),
         }
+
+
+def memory_figures() -> dict[str, int]:
+    """The memory in use now, in bytes: `memory_bytes` of the process, and where there are GPUs `gpu_memory_bytes`."""
+    status = Path("/proc/self/statm")
+    # Elsewhere the system tells its peak alone.
+    used = int(status.read_text().split()[1]) * resource.getpagesize() if status.is_file() else peak_memory_bytes()
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if not gpus:
+        return {"memory_bytes": used}
+    on_gpus = sum(tf.config.experimental.get_memory_info(name.removeprefix("/device:"))["current"] for name in gpus)
+    return {"memory_bytes": used, "gpu_memory_bytes": on_gpus}
 
 
 def speed_text(figures: Mapping[str, Any]) -> str:
