@@ -303,6 +303,7 @@ def test_unknown_metric_is_refused_before_training(experiment_file, tmp_path):
         train(experiment, tmp_path / "run", folder=experiment_file.parent)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_a_run_in_16_bits_keeps_a_model_in_32(experiment_file, labelled_texts, tmp_path, capsys, precision):
     # Updates of two parts each.
