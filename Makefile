@@ -8,11 +8,12 @@ SOURCES := $(shell find tfdomain -type f -not -name '*.pyc') setup.cfg setup.py 
 export PYTHONSAFEPATH := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo experiment docs pictures test test-all test-browser lint format checkpoint clean
+.PHONY: help install demo experiment bench docs pictures test test-all test-browser lint format checkpoint clean
 
 help:
 	@echo "make demo      fine-tune, export and serve a model on the bundled sample"
 	@echo "make experiment NAME=banking77   run a study of experiments/README.md (TFDOMAIN_DATA_DIR)"
+	@echo "make bench     the comparisons with peers, in an environment of theirs (TFDOMAIN_DATA_DIR; hours)"
 	@echo "make docs      the API reference, in docs/reference"
 	@echo "make test      the fast tests, against the built wheel"
 	@echo "make test-all  the fast tests, and those on the real checkpoint and data (TFDOMAIN_DATA_DIR)"
@@ -42,6 +43,21 @@ checkpoint: install
 
 experiment: checkpoint
 	@$(BIN)/python experiments/study.py run "$(NAME)"
+
+# The peers stand in environments of their own: none of them is a dependency.
+.venv-peers/installed:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet torch==2.13.0 transformers accelerate datasets onnx onnxscript onnxruntime
+	@touch $@
+
+.venv-keras-hub/installed:
+	$(PYTHON) -m venv .venv-keras-hub
+	.venv-keras-hub/bin/pip install --quiet keras-hub tokenizers 'tensorflow==2.21.*' 'tensorflow-text==2.21.*'
+	@touch $@
+
+bench: checkpoint .venv-peers/installed .venv-keras-hub/installed
+	@$(BIN)/python experiments/benchmarks/all.py --peer .venv-peers/bin/python \
+		--keras-hub .venv-keras-hub/bin/python $(BENCH)
 
 demo: checkpoint
 	@$(BIN)/python experiments/demo.py
