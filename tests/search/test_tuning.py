@@ -11,6 +11,8 @@ from statistics import mean, stdev
 
 import pytest
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata as hparams
 
 import tfdomain
 from tfdomain.config import load_experiment
@@ -53,6 +55,21 @@ def test_the_best_setting_is_a_file_that_trains(write_experiment, pretended, tmp
     assert best.model.pooling == found.best["values"]["model.pooling"]
     assert best.training == original.training.model_copy(update={"learning_rate": best.training.learning_rate})
     assert best.data.train == best.data.test == str(file.parent / "train.csv")
+
+
+def test_tensorboard_knows_what_is_searched(write_experiment, pretended, tmp_path):
+    folder = tmp_path / "search"
+    tfdomain.tune(write_experiment(trials=1), folder)
+    contents = EventAccumulator(str(folder / "tensorboard")).Reload().PluginTagToContent("hparams")
+    searched = hparams.parse_experiment_plugin_data(contents[hparams.EXPERIMENT_TAG])
+    rate, pooling = searched.hparam_infos
+    assert (rate.name, rate.domain_interval.min_value, rate.domain_interval.max_value) == (
+        "training.learning_rate", 1e-5, 1e-3,
+    )  # fmt: skip
+    assert (pooling.name, [value.string_value for value in pooling.domain_discrete.values]) == (
+        "model.pooling", ["cls", "mean"],
+    )  # fmt: skip
+    assert [metric.name.tag for metric in searched.metric_infos] == ["final/validation.macro_f1"]
 
 
 def test_the_same_call_again_trains_nothing(write_experiment, pretended, tmp_path):

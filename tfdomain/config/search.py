@@ -35,6 +35,12 @@ class Dimension(Section):
         """The values that, if they are right, make all others right: all choices, or both bounds."""
         return self.choice or self.float or self.int or []
 
+    @property
+    def domain(self) -> tuple[Any, Any] | list[Any]:
+        """The bounds of numbers as a tuple, or the choices as a list."""
+        bounds = self.float or self.int
+        return list(self.choice or []) if bounds is None else (bounds[0], bounds[1])
+
     @pydantic.model_validator(mode="after")
     def _just_one(self):
         if len(self.model_dump(exclude_none=True, exclude={"log"})) != 1:

@@ -1,7 +1,8 @@
 """Searching for the best setting of an experiment, on one machine or several.
 
 Its folder holds `config.yaml`, `trials.jsonl`, `trials/NNN` (each trial's run and its log), `search.json` (what a
-killed search goes on from), `best.yaml`, `best/seed-N` and `metrics.json`.
+killed search goes on from), `tensorboard` (what is searched, for the HPARAMS tab), `best.yaml`, `best/seed-N` and
+`metrics.json`.
 """
 
 import dataclasses
@@ -27,6 +28,7 @@ from tfdomain.search.plan import check_objective, load_search, shared_changes, w
 from tfdomain.search.remote import RemoteChief, place_from, serving
 from tfdomain.search.worker import Worker
 from tfdomain.training.child_process import train_apart
+from tfdomain.training.hparams import write_experiment
 from tfdomain.training.run_folder import RunFolder, claim
 
 __all__ = ["SearchResult", "tune"]
@@ -111,6 +113,7 @@ def tune(
     if not run.config.is_file():
         check_objective(file, changes, search)
         save_config(experiment, run.config)
+    write_experiment(run.tensorboard, {key: one.domain for key, one in search.space.items()}, [search.objective])
     chief = Chief(experiment, search, run.path)
     count = (0 if place else 1) if workers is None else workers
     try:
