@@ -95,3 +95,30 @@ def test_slices_are_batches_again():
 def test_numbers_out_of_range(name, value):
     with pytest.raises(InputError, match=f"{name}: is {value}; choose"):
         epoch_batches(np.ones(4), **({"batch_size": 2} | {name: value}))
+
+
+@pytest.mark.parametrize(("count", "batch_tokens"), [(1, 130), (700, 130), (4001, 1000), (5, 10_000)])
+@pytest.mark.parametrize("options", [{}, {"group": False}, {"shuffle": False}, {"shuffle": False, "group": False}])
+def test_batches_of_tokens_hold_each_row_once_and_no_more_tokens(count, batch_tokens, options):
+    lengths = skewed_lengths(count)
+    batches = epoch_batches(lengths, batch_size=32, batch_tokens=batch_tokens, seed=3, epoch=1, **options)
+    assert sorted(flat(batches)) == list(range(count))
+    sizes = [len(batch) * int(lengths[batch].max()) for batch in batches]
+    assert max(sizes) <= batch_tokens
+    if options.get("group", True) and count > 4000:
+        # Grouped rows fill what they may: one more would be too much for most batches.
+        assert np.mean(sizes) > 0.9 * batch_tokens and len({len(batch) for batch in batches}) > 10
+
+
+def test_batches_of_tokens_differ_by_seed_and_epoch_alone():
+    lengths = skewed_lengths(500)
+    orders = [
+        flat(epoch_batches(lengths, batch_size=1, batch_tokens=256, seed=seed, epoch=epoch))
+        for seed, epoch in [(0, 0), (0, 0), (0, 1), (1, 0)]
+    ]
+    assert orders[0] == orders[1] and orders[0] != orders[2] != orders[3] != orders[0]
+
+
+def test_a_row_of_more_tokens_than_a_batch_is_refused():
+    with pytest.raises(InputError, match="batch_tokens: is 9, and a text has 10 tokens; choose 10 or more"):
+        epoch_batches(np.array([3, 10]), batch_size=1, batch_tokens=9)

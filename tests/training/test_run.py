@@ -242,6 +242,21 @@ def test_best_by_a_class(experiment_file, tmp_path):
     assert notes["value"] == metrics["validation"]["per_class"]["default"]["f1"]
 
 
+def test_batches_of_tokens(experiment_file, tmp_path):
+    experiment = load_experiment(experiment_file, ["training.batch_tokens=64", "training.batch_size=32"])
+    metrics = train(experiment, tmp_path / "run", folder=experiment_file.parent, verbose=0)
+    progress = json.loads((tmp_path / "run/progress.json").read_text())
+    # 144 rows of up to 13 tokens, of which a batch has at least 4; every row is seen once an epoch.
+    assert progress["examples_seen"] == 4 * 144 and 4 * 9 < progress["step"] < 4 * 36
+    assert metrics["training"]["padding_share"] < 0.15
+    with pytest.raises(InputError, match="batch_size and batch_tokens are both given"):
+        load_experiment(experiment_file, ["training.batch_tokens=64"])
+    few = load_experiment(experiment_file, ["training.batch_tokens=3", "training.batch_size=32"])
+    with pytest.raises(InputError, match=r"batch_tokens: is 3, and a text has 1\d tokens"):
+        train(few, tmp_path / "few", folder=experiment_file.parent)
+    assert not (tmp_path / "few").exists()
+
+
 def test_metric_that_the_rows_leave_undefined_is_refused_before_training(experiment_file, tmp_path):
     (tmp_path / "one.csv").write_text("reason,status\nwe paid,repaid\nmy car,repaid\n")
     settings = [f"data.validation={tmp_path / 'one.csv'}", "training.best=roc_auc"]

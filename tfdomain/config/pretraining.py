@@ -17,7 +17,11 @@ SIZES = {
     "small": {"num_hidden_layers": 4, "hidden_size": 512, "num_attention_heads": 8},
 }
 """The encoders that can be begun from scratch: Turc et al. 2019, "Well-Read Students Learn Better", table 1."""
-NOT_FOR_PRETRAINING = ("class_weights", "label_smoothing")
+NOT_FOR_PRETRAINING = {
+    "class_weights": "a corpus has no labels",
+    "label_smoothing": "a corpus has no labels",
+    "batch_tokens": "documents are packed into rows of one length",
+}
 
 
 class Texts(Section):
@@ -137,9 +141,9 @@ class PretrainingOptions(RunOptions):
 
     @pydantic.model_validator(mode="after")
     def _no_labels_here(self):
-        for name in NOT_FOR_PRETRAINING:
+        for name, reason in NOT_FOR_PRETRAINING.items():
             if getattr(self, name) != FitOptions.model_fields[name].default:
-                raise ValueError(f"{name} is given, and a corpus has no labels: leave it out")
+                raise ValueError(f"{name} is given, and {reason}: leave it out")
         return self
 
 

@@ -168,6 +168,8 @@ class FitOptions(Section):
     Attributes:
         epochs: Passes over the training rows.
         batch_size: Examples of one batch, over all replicas together.
+        batch_tokens: In place of it the most tokens of one batch with its padding: short texts share large batches,
+            long ones small ones.
         accumulate: Batches of one update, computed one after the other: as if they were one, in the memory of one.
         recompute: Whether the encoder's layers are computed a second time for the gradient, instead of being kept: more
             time, less memory, the same gradients.
@@ -186,6 +188,7 @@ class FitOptions(Section):
 
     epochs: Annotated[int, Field(ge=1, strict=True)] = 3
     batch_size: Annotated[int, Field(ge=1, strict=True)] = 32
+    batch_tokens: Annotated[int, Field(ge=1, strict=True)] | None = None
     accumulate: Annotated[int, Field(ge=1, strict=True)] = 1
     recompute: bool = False
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
@@ -204,6 +207,17 @@ class FitOptions(Section):
     def rows_per_update(self) -> int:
         """Examples of one update, over all replicas together."""
         return self.batch_size * self.accumulate
+
+    @property
+    def tokens_per_update(self) -> int | None:
+        """The most tokens of one update, where they decide and not its examples."""
+        return None if self.batch_tokens is None else self.batch_tokens * self.accumulate
+
+    @pydantic.model_validator(mode="after")
+    def _batches_are_of_rows_or_of_tokens(self):
+        if self.batch_tokens is not None and self.batch_size != type(self).model_fields["batch_size"].default:
+            raise ValueError("batch_size and batch_tokens are both given: leave one of them out")
+        return self
 
     @pydantic.field_validator("class_weights", mode="before")
     @classmethod

@@ -24,6 +24,7 @@ def batches_of(
     tokenizer: Tokenizer,
     max_length: int | None,
     batch_size: int,
+    batch_tokens: int | None = None,
     prepare: Prepare | None = None,
     read_columns: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     names: Sequence[str] = TEXT_NAMES,
@@ -44,6 +45,7 @@ def batches_of(
         tokenizer: Turns text into token batches.
         max_length: Tokens that a text (or pair) is cut to; None where `prepare` cuts nothing.
         batch_size: Examples of a batch; of a data set only where its elements are single.
+        batch_tokens: As for `tfdomain.pipeline.batches.TokenBatches`; texts alone are counted.
         prepare: As for `tfdomain.pipeline.batches.TokenBatches`.
         read_columns: Checks columns by name, and types them as `prepare` takes them.
         names: What `prepare` calls the texts of a row.
@@ -59,6 +61,9 @@ def batches_of(
     Raises:
         InputError: `x` holds something else than text, or the lengths differ.
     """
+    if batch_tokens is not None and (isinstance(x, tf.data.Dataset) or holds_tokens(x)):
+        mend = "leave it out, or give the texts"
+        raise InputError("is given, and what comes is no texts to count", where="batch_tokens", mend=mend)
     if isinstance(x, tf.data.Dataset):
         if labels is not None or sample_weight is not None:
             raise InputError("a data set comes with labels beside it", where="y", mend="put them into the data set")
@@ -88,6 +93,7 @@ def batches_of(
         tokenizer=tokenizer,
         max_length=max_length,
         batch_size=batch_size,
+        batch_tokens=batch_tokens,
         prepare=prepare,
         text_names=names,
         lengths_cache=lengths_cache,

@@ -76,7 +76,7 @@ class TextEmbedder(TextModel):
     task = "embedding"
     text_names = ("text",)
     training_names = TRAINING_NAMES
-    unused_options = ("class_weights", "label_smoothing", "accumulate")
+    unused_options = ("class_weights", "label_smoothing", "accumulate", "batch_tokens")
     takes_callers_loss = False
     # Of scored pairs; the losses over a batch depend on the batch, and have no value of held-out pairs.
     loss_metric = "mse"

@@ -67,6 +67,7 @@ def training_batches(
     source = model.batches(
         x,
         batch_size=options.rows_per_update,
+        batch_tokens=options.tokens_per_update,
         labels=labels,
         for_training=True,
         sample_weight=weights,

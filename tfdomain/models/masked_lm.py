@@ -102,7 +102,7 @@ class MaskedLM(EncoderModel):
 
     task = "masked_lm"
     headline = ("masked_accuracy",)
-    unused_options = ("class_weights", "label_smoothing")
+    unused_options = ("class_weights", "label_smoothing", "batch_tokens")
 
     def __init__(
         self, encoder: Encoder, tokenizer: Tokenizer, *, max_length: int | None = None, seed: int = 0, **kwargs: Any

@@ -83,7 +83,8 @@ class MultiTaskModel(TextModel):
         self.task_losses = TaskLosses(is_squared, loss_weights, name="task_losses")
         self.headline = tuple(f"{name}_{model.headline[0]}" for name, model in self.models.items())
         unused = [set(model.unused_options) for model in self.models.values()]
-        self.unused_options = sorted(set.intersection(*unused))
+        # Tasks share an update by their numbers of examples.
+        self.unused_options = sorted(set.intersection(*unused) | {"batch_tokens"})
         self.build_head()
 
     def task_model(self, name: str) -> TextModel:

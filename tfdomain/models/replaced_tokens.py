@@ -46,7 +46,7 @@ class ReplacedTokenDetector(EncoderModel):
 
     task = "replaced_tokens"
     headline = ("detection_accuracy",)
-    unused_options = ("class_weights", "label_smoothing")
+    unused_options = ("class_weights", "label_smoothing", "batch_tokens")
     has_trained_head = True
     """Nothing needs to learn before the encoder: a new generator's guesses are easy to tell, and get harder."""
 

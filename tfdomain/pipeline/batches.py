@@ -54,6 +54,7 @@ class TokenBatches:
             None: all. The other arguments keep their `n` rows.
         max_length: The most tokens of a row, special tokens included; None: any number.
         batch_size: Rows a batch.
+        batch_tokens: In place of it the most tokens of a batch with its padding; see `order.epoch_batches`.
         seed: Of the order; at least 0.
         shuffle: False gives one fixed order in every epoch.
         group: Whether rows of like length share a batch; see `order.epoch_batches`.
@@ -81,6 +82,7 @@ class TokenBatches:
         rows: Any = None,
         max_length: int | None = 128,
         batch_size: int = 32,
+        batch_tokens: int | None = None,
         seed: int = 0,
         shuffle: bool = True,
         group: bool = True,
@@ -101,10 +103,11 @@ class TokenBatches:
             raise InputError("there are no rows", where=next(iter(counts)), mend="give at least one")
         self._prepare = prepare or (lambda columns: tokenize_texts(columns, tokenizer, max_length))
         self.tokenizer, self.max_length, self.batch_size = tokenizer, max_length, batch_size
+        self.batch_tokens = batch_tokens
         self.seed, self.shuffle, self.group = seed, shuffle, group
         self._lengths_cache = lengths_cache
         self._check_order()
-        if group and lengths_cache is not None:
+        if (group or batch_tokens) and lengths_cache is not None:
             _ = self.lengths
 
     @property
@@ -112,10 +115,10 @@ class TokenBatches:
         """The rows of an epoch."""
         return len(self._rows)
 
-    @property
+    @cached_property
     def num_batches(self) -> int:
-        """The batches of an epoch: `ceil(num_examples / batch_size)`."""
-        return -(-self.num_examples // self.batch_size)
+        """The batches of an epoch: `ceil(num_examples / batch_size)`; with `batch_tokens` those of the first one."""
+        return len(self.order(0)) if self.batch_tokens else -(-self.num_examples // self.batch_size)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -139,10 +142,11 @@ class TokenBatches:
     def order(self, epoch: int) -> Batches:
         """The batches of an epoch as positions in `lengths`, int64 arrays."""
         # Without grouping the order does not depend on the lengths: they need not be known.
-        lengths = self.lengths if self.group else np.zeros(self.num_examples, np.int32)
+        lengths = self.lengths if self.group or self.batch_tokens else np.zeros(self.num_examples, np.int32)
         return epoch_batches(
             lengths,
             batch_size=self.batch_size,
+            batch_tokens=self.batch_tokens,
             seed=self.seed,
             epoch=epoch,
             shuffle=self.shuffle,
@@ -161,10 +165,11 @@ class TokenBatches:
             `[b, longest]`), `row_ids` (int64 `[b]`, row numbers), and where given `labels` (int32 or
             float32 `[b, ...]`) and `sample_weight` (float32 `[b]`).
         """
-        if not 0 <= first_batch <= self.num_batches:
-            mend = f"choose 0 to {self.num_batches}"
+        batches = self.order(epoch)
+        if not 0 <= first_batch <= len(batches):
+            mend = f"choose 0 to {len(batches)}"
             raise InputError(f"is {first_batch}", where="first_batch", mend=mend)
-        batches = self.order(epoch)[first_batch:]
+        batches = batches[first_batch:]
         columns = {name: tf.TensorSpec([None], tf.string) for name in self._columns}
         columns |= {name: tf.TensorSpec([None], array.dtype) for name, array in self._numbers.items()}
         rest = {name: tf.TensorSpec([None, *array.shape[1:]], array.dtype) for name, array in self._arrays.items()}

@@ -65,7 +65,7 @@ def train(
     options = experiment.training
     if options.best is not None:
         metric_direction(options.best)
-    workers = start_workers(options.strategy, batch_size=options.batch_size)
+    workers = start_workers(options.strategy, batch_size=None if options.batch_tokens else options.batch_size)
     with workers.explained(), workers.folder(run_dir) as own_dir:
         return _train(experiment, RunFolder(own_dir), workers, folder=folder, resume=resume, verbose=verbose)
 

@@ -12,13 +12,13 @@ __all__ = ["start_workers"]
 KEY = "training.strategy"
 
 
-def start_workers(strategy: Strategy, *, batch_size: int) -> Workers:
+def start_workers(strategy: Strategy, *, batch_size: int | None) -> Workers:
     """Makes the strategy of a run, and waits for its other processes where it has some.
 
     Args:
         strategy: What the experiment says; `auto` takes several processes where TF_CONFIG names them, several GPUs
             where there are some, and one device otherwise.
-        batch_size: Of a global batch.
+        batch_size: Of a global batch; None where batches are of tokens, and their rows of any number.
 
     Raises:
         InputError: The machine, TF_CONFIG or the batch size does not fit the strategy.
@@ -34,7 +34,8 @@ def start_workers(strategy: Strategy, *, batch_size: int) -> Workers:
         raise InputError(problem, where=KEY, mend="set it to multi_worker, or unset TF_CONFIG")
     else:
         workers = Workers(_mirrored() if strategy == "mirrored" else tf.distribute.get_strategy())
-    _check_batch_size(batch_size, workers.strategy.num_replicas_in_sync)
+    if batch_size is not None:
+        _check_batch_size(batch_size, workers.strategy.num_replicas_in_sync)
     return workers
 
 
