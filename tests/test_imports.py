@@ -35,10 +35,21 @@ MAY_IMPORT = {
     "training": {"models", "pipeline", "evaluation"},
     "pretraining": {"training", "preparation"},
     "search": {"training"},
+    "profiling": {"training"},
     "serving": {"models", "evaluation"},
     "drafting": {"preparation", "encoders"},
     "questions": {"drafting"},
-    "cli": {"preparation", "training", "pretraining", "search", "serving", "questions", "samples", "startup"},
+    "cli": {
+        "preparation",
+        "training",
+        "pretraining",
+        "search",
+        "profiling",
+        "serving",
+        "questions",
+        "samples",
+        "startup",
+    },
 }
 LAZY = ("tensorflow", "keras", "pandas", "pyarrow", "transformers", "sklearn", "matplotlib")
 

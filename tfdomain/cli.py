@@ -126,13 +126,14 @@ def train(
     ] = None,
     run_dir: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/NAME.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+    threads: ThreadsOption = None,
 ):
     """Train, test and save what an experiment file describes."""
     from tfdomain.config import load_experiment
 
     experiment = load_experiment(file, assignments or [])
     folder = run_dir or Path("runs") / experiment.name
-    import_tensorflow()
+    import_tensorflow(threads)
     from tfdomain.evaluation.report import print_report
     from tfdomain.training.run import train as run
     from tfdomain.training.throughput import speed_text
@@ -214,6 +215,52 @@ def objectives(
     from tfdomain.training.run import blank_metrics
 
     write_json(to, blank_metrics(experiment, file.parent))
+
+
+@app.command()
+def profile(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An experiment file (YAML).")],
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Updates that each setting is timed over.")] = 20,
+    price_per_hour: Annotated[float | None, typer.Option(min=0, help="Of this machine: shows costs.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a profile of the file's own setting for TensorBoard.")
+    ] = None,
+):
+    """Measure how fast an experiment trains on this machine, and which settings are faster."""
+    from tfdomain.profiling.comparison import compare_settings
+    from tfdomain.profiling.text import settings_text
+
+    found = compare_settings(
+        file, assignments or [], steps=steps, trace=trace, told=lambda line: print(line, flush=True)
+    )
+    print(settings_text(found, file=file, price_per_hour=price_per_hour), end="")
+    if trace is not None:
+        print(f"profile tensorboard --logdir {trace}")
+
+
+@app.command(hidden=True)
+def setting(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An experiment file (YAML).")],
+    to: Annotated[Path, typer.Option(metavar="FILE.json", help="What to write.")],
+    steps: Annotated[int, typer.Option(min=1, help="Updates that are timed.")] = 20,
+    threads: ThreadsOption = None,
+    trace: Annotated[Path | None, typer.Option(metavar="DIR", help="Where a profile goes.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment.")
+    ] = None,
+):
+    """Measure one setting of an experiment in this process."""
+    from tfdomain.config import load_experiment
+    from tfdomain.files import write_json
+
+    experiment = load_experiment(file, assignments or [])
+    import_tensorflow(threads)
+    from tfdomain.profiling.setting import measure_setting
+
+    write_json(to, measure_setting(experiment, file.parent, steps=steps, trace=trace))
 
 
 @app.command()

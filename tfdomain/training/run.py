@@ -8,29 +8,28 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tfdomain.config import Experiment, MultiTaskExperiment, load_experiment, save_config
-from tfdomain.data.cache import cache_dir
+from tfdomain.config import Experiment, load_experiment, save_config
 from tfdomain.encoders.sources import checkpoint_beside, resolve_checkpoint
 from tfdomain.errors import InputError
 from tfdomain.evaluation.report import report_text
 from tfdomain.files import read_json, whole_file, write_json
 from tfdomain.metrics.selection import metric_direction
 from tfdomain.models.base import TextModel
-from tfdomain.models.folder import TASKS, load
+from tfdomain.models.folder import load
+from tfdomain.training.beginning import begin_training, make_model, read_data
 from tfdomain.training.board import TensorBoardLogger
 from tfdomain.training.callbacks import Validation
-from tfdomain.training.datasets import ExperimentData, Part, read_experiment_data
+from tfdomain.training.datasets import ExperimentData, Part
 from tfdomain.training.environment import describe_environment, versions
 from tfdomain.training.feature_ranks import rank_features
 from tfdomain.training.hparams import session
 from tfdomain.training.logs import chosen_callbacks, log_lengths, log_start
-from tfdomain.training.precision import computed_in, precision_remarks
+from tfdomain.training.precision import precision_remarks
 from tfdomain.training.resumable import fit_resumably
 from tfdomain.training.run_folder import RunFolder, claim
 from tfdomain.training.shown_part import log_part
 from tfdomain.training.state import fingerprint_of_weights
 from tfdomain.training.strategies import start_workers
-from tfdomain.training.task_data import read_task_data
 from tfdomain.training.throughput import speed_text
 from tfdomain.training.workers import Workers
 
@@ -77,7 +76,7 @@ def _train(
     if finished is not None:
         return finished
     # Whatever can be wrong is found before the first file is written.
-    data = workers.together(lambda: _read_data(experiment, folder))
+    data = workers.together(lambda: read_data(experiment, folder))
     checkpoint = workers.together(lambda: resolve_checkpoint(checkpoint_beside(experiment.encoder, folder)))
     workers.from_chief(lambda: _check_same_data(run, data))
     workers.check_same(experiment=experiment.model_dump(mode="json"), data=data.fingerprint, versions=versions())
@@ -85,17 +84,8 @@ def _train(
     options = experiment.training
     _tell(precision_remarks(options.precision), workers)
     with workers.strategy.scope():
-        with computed_in(options.precision):
-            model = _make_model(experiment, data, checkpoint)
-        _tell(model.remarks(data.train.inputs, data.train.labels), workers)
-        batches = model.training_batches(
-            data.train.inputs,
-            data.train.labels,
-            options=options,
-            rows=data.train.rows,
-            lengths_cache=cache_dir(),
-        )
-        model.prepare_training(options, batches.num_batches)
+        model, batches = begin_training(experiment, data, checkpoint)
+    _tell(model.remarks(data.train.inputs, data.train.labels), workers)
     if workers.count > 1:
         workers.check_same(weights=fingerprint_of_weights(model))
     validation = None if data.validation is None else Validation(model, data.validation)
@@ -155,29 +145,12 @@ def blank_metrics(experiment: Experiment, folder: Path) -> dict[str, Any]:
     Raises:
         InputError: The experiment, its data or its checkpoint is wrong.
     """
-    data = _read_data(experiment, folder)
+    data = read_data(experiment, folder)
     assert data.validation is not None
     checkpoint = resolve_checkpoint(checkpoint_beside(experiment.encoder, folder))
-    validation = Validation(_make_model(experiment, data, checkpoint), data.validation)
+    validation = Validation(make_model(experiment, data, checkpoint), data.validation)
     validation.measure_blank()
     return validation.metrics
-
-
-def _read_data(experiment: Experiment, folder: Path) -> ExperimentData:
-    if isinstance(experiment, MultiTaskExperiment):
-        return read_task_data(experiment, folder)
-    return read_experiment_data(experiment, folder)
-
-
-def _make_model(experiment: Experiment, data: ExperimentData, checkpoint: Path) -> TextModel:
-    return TASKS[experiment.task].from_pretrained(
-        str(checkpoint),
-        dropout_rate=experiment.model.dropout_rate,
-        max_length=experiment.max_length,
-        seed=experiment.training.seed,
-        **experiment.model.settings(),
-        **data.head,
-    )
 
 
 def _finish(

@@ -1,0 +1,1 @@
+"""How fast an experiment trains on this machine, under the settings that matter."""
