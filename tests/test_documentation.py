@@ -75,7 +75,7 @@ def test_the_python_of_a_page_runs(name, tiny_checkpoint):
     page = (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
     [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names = {"folder": str(tiny_checkpoint)}
-    exec(code.replace('"runs/zh_encoder"', "folder").replace("epochs=3", "epochs=1"), names)
+    exec(code.replace('"runs/pretrain_chinese/model"', "folder").replace("epochs=3", "epochs=1"), names)
     # What the last lines of the page ask the model, and what it says of the answers.
     model, asked = names["model"], [line for line in code.splitlines() if line.startswith("model.")]
     answers = [eval(line, names) for line in asked if not line.startswith("model.fit")]
