@@ -78,7 +78,8 @@ def test_the_peak_is_a_rate():
 
 def settings(*, gpus=0, processors=4, **changes):
     values = {"name": "n", "encoder": "e", "data": {"train": "a.csv", "label": "l"}} | changes
-    return {one.name: one for one in settings_of(experiment_from(values, where="n.yaml"), processors=processors, gpus=gpus)}
+    experiment = experiment_from(values, where="n.yaml")
+    return {one.name: one for one in settings_of(experiment, processors=processors, gpus=gpus)}
 
 
 def test_settings_change_one_thing_each():
