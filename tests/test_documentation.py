@@ -115,7 +115,7 @@ def test_the_reference_has_every_public_name(tmp_path):
         section = page.split(f'<section id="{name}">')[1].split("</section>")[0]
         assert 'class="docstring"' in section, name
     train = (tmp_path / "tfdomain/training/run.html").read_text(encoding="utf-8")
-    assert "Trains, measures and saves one experiment." in train
+    assert "Trains, measures and saves one experiment;" in train
 
 
 @pytest.mark.real

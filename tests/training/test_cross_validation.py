@@ -50,11 +50,11 @@ def finished(experiment_file, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("runs") / "folds"
 
-    def run_here(arguments, log):
+    def run_here(arguments, log, **more):
         app(list(arguments), standalone_mode=False)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tfdomain.training.cross_validation.run_command", run_here)
+        patch.setattr("tfdomain.training.child_process.run_command", run_here)
         return folder, tfdomain.cross_validate(experiment_file, folder, folds=2, group="person")
 
 

@@ -126,9 +126,13 @@ def finished(folder, train):
 def test_the_chief_alone_writes(folder, finished):
     assert not (folder / "run1").exists()
     progress = json.loads((folder / "whole/progress.json").read_text())
-    assert progress == {"step": 69, "epoch": 3, "examples_seen": 543, "replicas": 2, "resumed_from_step": None}
+    figures = progress.pop("figures")
+    assert progress == {
+        "step": 69, "num_steps": 69, "epoch": 3, "examples_seen": 543, "replicas": 2, "resumed_from_step": None,
+    }  # fmt: skip
     metrics = json.loads((folder / "whole/metrics.json").read_text())
     assert metrics["validation"]["num_examples"] == 21
+    assert figures["val_accuracy"] == metrics["validation"]["accuracy"]
     # Both print the same report, and the chief alone its progress.
     (_, chiefs, _), (_, others, _) = finished
     assert "epoch 3/3" in chiefs and "epoch 3/3" not in others

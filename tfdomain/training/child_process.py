@@ -111,8 +111,9 @@ def _wait(process: subprocess.Popen, minutes: float | None, watch: Callable[[], 
     """Its exit code; None where it was ended for taking too long."""
     end = None if minutes is None else time.monotonic() + 60 * minutes
     while True:
+        left = [] if end is None else [max(end - time.monotonic(), 0)]
         try:
-            return process.wait(WATCH_SECONDS if watch or end else None)
+            return process.wait(min([WATCH_SECONDS, *left]) if watch or left else None)
         except subprocess.TimeoutExpired:
             pass
         if watch is not None:
