@@ -95,7 +95,7 @@ def browser():
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if chromium is None or driver is None:
-        pytest.skip("there is no Chromium with its driver (Debian: apt-get install chromium chromium-driver)")
+        pytest.fail("there is no Chromium with its driver (Debian: apt-get install chromium chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     # Points are drawn by WebGL, which needs no GPU so; a container has neither a sandbox nor much shared memory.

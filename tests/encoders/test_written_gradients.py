@@ -39,5 +39,6 @@ def test_layer_normalization():
 
 def test_dropout():
     kept = tf.constant(RANDOM.random((5, 6)) < 0.7)
-    plain = lambda x: tf.where(kept, x / 0.7, 0.0)  # noqa: E731
-    assert_alike(lambda x: dropped_out(x, kept, 1 / 0.7), plain, RANDOM.normal(size=(5, 6)))
+    assert_alike(
+        lambda x: dropped_out(x, kept, 1 / 0.7), lambda x: tf.where(kept, x / 0.7, 0.0), RANDOM.normal(size=(5, 6))
+    )

@@ -73,8 +73,7 @@ def _pretrain(
     if finished is not None:
         return finished
     options = pretraining.training
-    for remark in precision_remarks(options.precision) if workers.is_chief else ():
-        print(remark, flush=True)
+    workers.tell(precision_remarks(options.precision))
     with _nothing_left_by_errors(run):
         workers.from_chief(lambda: save_config(pretraining, run.config))
         material = workers.together(lambda: gather_material(pretraining, folder, run.corpus))

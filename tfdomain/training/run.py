@@ -4,7 +4,6 @@ A run folder holds `config.yaml` (resolved), `environment.json`, `progress.json`
 `report.txt`, `model/`, `tensorboard/` and, while it is under way, `state.safetensors`.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +79,12 @@ def _train(
     checkpoint = workers.together(lambda: resolve_checkpoint(checkpoint_beside(experiment.encoder, folder)))
     workers.from_chief(lambda: _check_same_data(run, data))
     workers.check_same(experiment=experiment.model_dump(mode="json"), data=data.fingerprint, versions=versions())
-    _tell(data.remarks, workers)
+    workers.tell(data.remarks)
     options = experiment.training
-    _tell(precision_remarks(options.precision), workers)
+    workers.tell(precision_remarks(options.precision))
     with workers.strategy.scope():
         model, batches = begin_training(experiment, data, checkpoint)
-    _tell(model.remarks(data.train.inputs, data.train.labels), workers)
+    workers.tell(model.remarks(data.train.inputs, data.train.labels))
     if workers.count > 1:
         workers.check_same(weights=fingerprint_of_weights(model))
     validation = None if data.validation is None else Validation(model, data.validation)
@@ -128,11 +127,6 @@ def _remove_what_has_served(run: RunFolder, experiment: Experiment) -> None:
     """A state is three times the size of the model; that of a run that was cut short is gone on from."""
     if not experiment.training.is_cut_short:
         run.state.unlink(missing_ok=True)
-
-
-def _tell(remarks: Iterable[str], workers: Workers) -> None:
-    for remark in remarks if workers.is_chief else ():
-        print(remark, flush=True)
 
 
 def blank_metrics(experiment: Experiment, folder: Path) -> dict[str, Any]:

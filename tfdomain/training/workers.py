@@ -8,7 +8,7 @@ import contextlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +49,11 @@ class Workers:
     def is_chief(self) -> bool:
         """Whether this process decides and writes."""
         return self.index == 0
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Prints lines, once for all processes."""
+        for line in lines if self.is_chief else ():
+            print(line, flush=True)
 
     def from_chief(self, compute: Callable[[], Any]) -> Any:
         """What the chief alone computes, in every process; its error too.
