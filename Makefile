@@ -66,6 +66,7 @@ docs: install
 	@$(BIN)/python docs/make_reference.py
 
 pictures: checkpoint
+	@$(BIN)/python -m pip install --quiet "$$(ls dist/tfdomain-*.whl)[profile]"
 	@$(BIN)/python docs/make_pictures.py
 
 # Two processes, a file's tests in one of them: most of the time is TensorFlow's start and its tracing.

@@ -1,4 +1,7 @@
-"""Takes the pictures of docs/tensorboard.md: trains the bundled sample and photographs each tab in Chromium."""
+"""Takes the pictures of docs/tensorboard.md: trains the bundled sample and photographs each tab in Chromium.
+
+The profile's tab is tensorboard-plugin-profile's, which `make pictures` installs.
+"""
 
 import argparse
 import io
@@ -18,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENT = ROOT / "experiments/loans.yaml"
 MOST_BYTES = 60_000
 RUNS = {
-    "mean": ["model.pooling=mean", "training.learning_rate=1e-4", "board.histograms=true"],
+    "mean": ["model.pooling=mean", "training.learning_rate=1e-4", "board.histograms=true", "board.profile=[20, 22]"],
     "cls": ["model.pooling=cls", "training.learning_rate=5e-5"],
 }
 # What stands behind the tab's name in its address, by the picture's name.
@@ -32,6 +35,7 @@ TABS = {
     "graphs": "graphs",
     "histograms": "histograms&tagFilter=weights%2Fblock_0",
     "projector": "projector",
+    "profile": "profile&tool=overview_page",
 }
 
 

@@ -13,18 +13,17 @@ corrected by Holm's procedure, and a difference is called one where the correcte
 """
 
 import argparse
-import csv
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 from statistics import mean, stdev
 
-import numpy as np
 from scipy.stats import ttest_rel
 
 from tfdomain.config import load_experiment
-from tfdomain.data.registry import load
-from tfdomain.files import whole_file, write_json
+from tfdomain.files import write_json
 from tfdomain.metrics.significance import SIGNIFICANT, holm
 from tfdomain.training.run import train
 
@@ -96,14 +95,8 @@ def few_rows(shots: int, seed: int, to: Path) -> Path:
     """Some training rows of each class of banking77, drawn by the seed."""
     path = (to.parent / "rows" / f"banking77-{shots}-{seed}.csv").resolve()
     if not path.is_file():
-        rows = load("banking77", "train").to_pandas()
-        order = np.random.default_rng(seed).permutation(len(rows))
-        drawn = rows.iloc[order].groupby("label", sort=True).head(shots)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
-            writer = csv.writer(file)
-            writer.writerow(["text", "category"])
-            writer.writerows(drawn[["text", "label"]].itertuples(index=False))
+        options = ["--rows-per-class", str(shots), "--seed", str(seed), "--to", str(path)]
+        subprocess.run([sys.executable, str(EXPERIMENTS / "prepare_few_rows.py"), *options], check=True)
     return path
 
 
