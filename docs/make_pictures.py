@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=ROOT / "docs/pictures")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15, help="how long a tab is given to draw itself")
+    parser.add_argument("--only", choices=TABS, nargs="+", default=list(TABS))
     options = parser.parse_args()
     options.to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -55,9 +56,9 @@ def main() -> None:
             print(f"trained {name}", flush=True)
         address, browser = start_board(runs, port=0), _open_browser()
         try:
-            for name, tab in TABS.items():
+            for name in options.only:
                 browser.get("about:blank")
-                browser.get(f"{address}#{tab}")
+                browser.get(f"{address}#{TABS[name]}")
                 time.sleep(options.seconds)
                 (options.to / f"{name}.png").write_bytes(_small(browser.get_screenshot_as_png()))
                 print(options.to / f"{name}.png", flush=True)

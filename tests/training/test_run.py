@@ -161,7 +161,9 @@ def test_histograms_and_a_profile_are_there_when_asked_for(experiment_file, tmp_
     (event,) = events.Tensors("weights/head/kernel")
     buckets, kernel = tf.make_ndarray(event.tensor_proto), model.head.kernel.numpy()
     assert buckets[:, 2].sum() == kernel.size and buckets[0, 0] == pytest.approx(kernel.min())
-    assert list((run_dir / "tensorboard").glob("plugins/profile/*/*.xplane.pb"))
+    [profile] = (run_dir / "tensorboard").glob("plugins/profile/*/*.xplane.pb")
+    # The marks by which the profile tells one update from the next.
+    assert b"step_num" in profile.read_bytes()
     assert not (run_dir / "tensorboard/points").exists()
 
 

@@ -23,6 +23,7 @@ class Profile(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.first, self.last = folder, first, last
         self._records = False
+        self._update: tf.profiler.experimental.Trace | None = None
 
     def on_train_batch_begin(self, batch, logs=None):
         """Begins with the first update of those that are wanted."""
@@ -33,9 +34,14 @@ class Profile(keras.callbacks.Callback):
                 mend = "run the experiments one after the other, or set board.profile to null"
                 raise TfdomainError("this process is profiled already", where="board.profile", mend=mend) from error
             self._records = True
+        if self._records:
+            # The mark of a step (`_r`: its root), by which the profile tells what an update takes.
+            self._update = tf.profiler.experimental.Trace("update", step_num=self.model.step + 1, _r=1)
+            self._update.__enter__()
 
     def on_train_batch_end(self, batch, logs=None):
         """Ends with the last one."""
+        self._end_update()
         if self.model.step >= self.last:
             self._stop()
 
@@ -43,7 +49,13 @@ class Profile(keras.callbacks.Callback):
         """Ends where the training does before."""
         self._stop()
 
+    def _end_update(self):
+        if self._update is not None:
+            self._update.__exit__(None, None, None)
+            self._update = None
+
     def _stop(self):
+        self._end_update()
         if self._records:
             self._records = False
             tf.profiler.experimental.stop()
