@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=Path("runs/movielens_texts"))
     parser.add_argument("--by", choices=["date", "user"], default="user")
     parser.add_argument("--history", type=int, default=10, help="the latest likes that make a user's text")
-    parser.add_argument("--most-a-user", type=int, default=50, help="the latest training pairs of a user")
+    parser.add_argument("--most-a-user", type=int, default=20, help="the latest training pairs of a user")
     arguments = parser.parse_args()
     data = Path(os.environ["TFDOMAIN_DATA_DIR"]) / "movielens_small"
 
