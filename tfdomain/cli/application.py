@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -19,6 +20,12 @@ from tfdomain.version import __version__
 
 __all__ = ["app", "main"]
 
+COMMANDS: tuple[Callable[..., None], ...] = (
+    prepare, train, validate, tune, profile, pretrain, board, evaluate, compare, predict, export, serve, schema,
+)  # fmt: skip
+HIDDEN_COMMANDS: tuple[Callable[..., None], ...] = (objectives, setting)
+"""What some of these start in processes of their own."""
+
 app = typer.Typer(
     name="tfdomain",
     help="BERT-family models on domain text with TensorFlow: train, judge, export, serve.",
@@ -27,24 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("init")(draft)
-for command in (
-    prepare,
-    train,
-    validate,
-    tune,
-    profile,
-    pretrain,
-    board,
-    evaluate,
-    compare,
-    predict,
-    export,
-    serve,
-    schema,
-):
+for command in COMMANDS:
     app.command()(command)
-# What the commands above start in processes of their own.
-for command in (objectives, setting):
+for command in HIDDEN_COMMANDS:
     app.command(hidden=True)(command)
 
 data_app = typer.Typer(help="The registry of public data sets.", no_args_is_help=True)

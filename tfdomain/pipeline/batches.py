@@ -186,7 +186,9 @@ class TokenBatches:
     @cached_property
     def _to_batch(self) -> Callable[..., dict[str, tf.Tensor]]:
         """Traced once: the pipeline of every epoch calls it."""
-        return tf.function(lambda columns, rest: self._prepare(columns) | rest, input_signature=self._signature)
+        # Without `self` inside: a ring of references would keep the texts longer than they are needed.
+        prepare = self._prepare
+        return tf.function(lambda columns, rest: prepare(columns) | rest, input_signature=self._signature)
 
     def _generate(self, batches: Batches) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
         for positions in batches:
