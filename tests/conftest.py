@@ -1,5 +1,6 @@
 """What every test may ask for: a tiny random checkpoint, the real one, the real data."""
 
+import csv
 import gc
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import save_file
 
 # One line a process: TensorFlow's start-up notices would drown the tests' own output.
@@ -223,6 +225,26 @@ def labelled_texts() -> tuple[list[str], list[str]]:
     random = np.random.default_rng(7)
     texts = [" ".join(random.choice(TINY_WORDS, random.integers(1, 12))) for _ in range(60)]
     return texts, ["default" if {"lost", "poor", "debt"} & set(text.split()) else "repaid" for text in texts]
+
+
+@pytest.fixture(scope="session")
+def write_tiny_experiment(tiny_checkpoint):
+    """The function that writes `tiny.yaml` and the CSV files that it reads into a folder, and gives its path.
+
+    `files` are the labelled rows by what they are for, `train` among them; `data` and the rest are keys of the
+    experiment file.
+    """
+
+    def write(folder: Path, files: dict[str, list], *, columns=("reason", "status"), data=None, **keys) -> Path:
+        for name, rows in files.items():
+            with open(folder / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([columns, *rows])
+        section = {name: f"{name}.csv" for name in files} | {"text": columns[0], "label": columns[1]} | (data or {})
+        values = {"name": "tiny", "encoder": str(tiny_checkpoint), "data": section} | keys
+        (folder / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+        return folder / "tiny.yaml"
+
+    return write
 
 
 @pytest.fixture(scope="session")

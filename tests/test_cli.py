@@ -13,20 +13,11 @@ from tfdomain.cli import main
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, tiny_checkpoint, labelled_texts):
+def project(tmp_path_factory, write_tiny_experiment, labelled_texts):
     """A folder with an experiment, its data, and a finished run in `runs/tiny`."""
     folder = tmp_path_factory.mktemp("project")
     rows = list(zip(*labelled_texts, strict=True))
-    for name, chosen in {"train": rows, "test": rows[:10]}.items():
-        with open(folder / f"{name}.csv", "w", newline="") as file:
-            csv.writer(file).writerows([("reason", "status"), *chosen])
-    values = {
-        "name": "tiny",
-        "encoder": str(tiny_checkpoint),
-        "data": {"train": "train.csv", "test": "test.csv", "text": "reason", "label": "status"},
-        "training": {"epochs": 1, "batch_size": 16},
-    }
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
+    write_tiny_experiment(folder, {"train": rows, "test": rows[:10]}, training={"epochs": 1, "batch_size": 16})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run("train", "tiny.yaml")

@@ -24,6 +24,22 @@ EXPERIMENT_PAGE = (ROOT / "docs/experiment_file.md").read_text(encoding="utf-8")
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs one command in `tmp_path` and gives what it printed; in this process, which has TensorFlow already."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([*words])
+        printed = capsys.readouterr()
+        assert not ended.value.code, printed.err
+        return printed.out
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("heading", "section"),
     [("data", ClassificationData), ("model", ClassifierHead), ("training", Training), ("board", Board)],
@@ -119,23 +135,23 @@ def test_the_reference_has_every_public_name(tmp_path):
 
 
 @pytest.mark.real
-def test_readme_walk(tmp_path, minilm):
+def test_readme_walk(tmp_path, minilm, command):
     """Each `tfdomain` command of the walk in its order, in a folder that sees the checkout's files."""
     for name in ("experiments", "tfdomain/samples"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(ROOT / name)
     walk = README.split("### Train\n")[1].split("## In Python")[0]
     commands = [shlex.split(line) for line in re.findall(r"^\$ tfdomain (.+)$", walk, re.MULTILINE)]
-    assert [command[0] for command in commands] == ["train", "board", "evaluate", "predict", "export", "serve"]
+    assert [words[0] for words in commands] == ["train", "board", "evaluate", "predict", "export", "serve"]
     # Two of them go on until they are stopped.
-    for command in [command for command in commands if command[0] not in ("board", "serve")]:
-        done = _run("-m", "tfdomain", *command, cwd=tmp_path)
-        for line in _shown_output(walk, command):
-            assert _without_numbers(line) in _without_numbers(done.stdout), line
+    for words in [words for words in commands if words[0] not in ("board", "serve")]:
+        printed = command(*words)
+        for line in _shown_output(walk, words):
+            assert _without_numbers(line) in _without_numbers(printed), line
 
 
 @pytest.mark.real
-def test_the_way_from_raw_files(tmp_path, minilm):
+def test_the_way_from_raw_files(tmp_path, minilm, command):
     """The page's commands in their order, with one epoch a training."""
     page = (ROOT / "docs/from_raw_files.md").read_text(encoding="utf-8")
     for name in ("pretrain_loans", "loans_prepared"):
@@ -146,13 +162,13 @@ def test_the_way_from_raw_files(tmp_path, minilm):
     shown = re.search(r"```yaml\n# experiments/pretrain_loans.yaml\n(.*?)```", page, re.DOTALL)[1]
     assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "experiments/pretrain_loans.yaml").read_text())
     commands = [shlex.split(line) for line in re.findall(r"^\$ tfdomain (.+)$", page, re.MULTILINE)]
-    assert [command[0] for command in commands] == ["prepare", "pretrain", "train", "train", "compare"]
-    for command in commands:
-        shorter = ["--set", "training.epochs=1"] if command[0] in ("pretrain", "train") else []
-        done = _run("-m", "tfdomain", *command, *shorter, cwd=tmp_path)
-        shown = page.split(f"$ tfdomain {command[0]}")[1].split("\n", 1)[1].split("```")[0]
-        for line in shown.splitlines() if command[0] in ("prepare", "pretrain") else []:
-            assert line in done.stdout, line
+    assert [words[0] for words in commands] == ["prepare", "pretrain", "train", "train", "compare"]
+    for words in commands:
+        shorter = ["--set", "training.epochs=1"] if words[0] in ("pretrain", "train") else []
+        printed = command(*words, *shorter)
+        shown = page.split(f"$ tfdomain {words[0]}")[1].split("\n", 1)[1].split("```")[0]
+        for line in shown.splitlines() if words[0] in ("prepare", "pretrain") else []:
+            assert line in printed, line
 
 
 @pytest.mark.real

@@ -1,7 +1,6 @@
 """A small folder of runs, TensorBoard on it, and a browser that looks at it."""
 
 import contextlib
-import csv
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import yaml
 
 from tfdomain.config import load_experiment
 from tfdomain.training.hparams import SESSION, write_session
@@ -49,29 +47,19 @@ return found;
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory, tiny_checkpoint, labelled_texts):
+def runs(tmp_path_factory, write_tiny_experiment, labelled_texts):
     """A finished run with everything in it, and the session of one that failed."""
     folder = tmp_path_factory.mktemp("browser")
     rows = [*list(zip(*labelled_texts, strict=True))[:40], *[(CHINESE, "repaid")] * 10]
-    for name, chosen in {"train": rows, "test": rows[:20]}.items():
-        with open(folder / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("reason", "status"), *chosen])
-    values = {
-        "name": "tiny",
-        "encoder": str(tiny_checkpoint),
-        "max_length": 16,
-        "data": {
-            "train": "train.csv",
-            "validation": "train.csv",
-            "test": "test.csv",
-            "text": "reason",
-            "label": "status",
-        },
-        "training": {"epochs": 2, "batch_size": 10, "learning_rate": 0.0125},
-        "board": {"histograms": True},
-    }
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
-    train(load_experiment(folder / "tiny.yaml"), folder / "runs/done", folder=folder, verbose=0)
+    file = write_tiny_experiment(
+        folder,
+        {"train": rows, "test": rows[:20]},
+        data={"validation": "train.csv"},
+        max_length=16,
+        training={"epochs": 2, "batch_size": 10, "learning_rate": 0.0125},
+        board={"histograms": True},
+    )
+    train(load_experiment(file), folder / "runs/done", folder=folder, verbose=0)
     failed = folder / "runs/failed/tensorboard" / SESSION
     write_session(failed, {"training.learning_rate": 0.5}, {"test.accuracy": 0.123}, "failure", "failed one")
     return folder / "runs"

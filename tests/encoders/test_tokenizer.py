@@ -166,6 +166,16 @@ def test_a_dataset_maps_with_it(uncased):
         np.testing.assert_array_equal(got[name], tensor)
 
 
+def test_graphs_call_the_one_that_is_traced(uncased):
+    called = []
+    for shape in ([None], None):
+        spec = tf.TensorSpec(shape, tf.string)
+        graph = tf.function(lambda texts: uncased(texts)).get_concrete_function(spec).graph
+        calls = [one for one in graph.get_operations() if one.type in ("PartitionedCall", "StatefulPartitionedCall")]
+        called += [one.get_attr("f").name for one in calls]
+    assert len(called) == 2 and len(set(called)) == 1
+
+
 def test_sizes_that_differ_inside_a_graph_are_refused(uncased):
     signature = [tf.TensorSpec([None], tf.string)] * 2
     call = tf.function(lambda text, pair: uncased(text, pair)["token_ids"], input_signature=signature)

@@ -61,7 +61,7 @@ def promised_answers():
 
 @pytest.fixture(scope="session")
 def served_answers():
-    """The function that asks each signature of a SavedModel in this process."""
+    """The function that asks each signature of a SavedModel in this process, once for each of some tables."""
     return ask
 
 
@@ -121,10 +121,15 @@ PROMISED = {
 }
 
 
-def ask(folder, columns):
-    """By signature, what a SavedModel answers to those of the columns that it takes."""
+def ask(folder, *tables):
+    """For each table of columns, by signature, what a SavedModel answers to those of the columns that it takes."""
+    signatures = tf.saved_model.load(str(folder)).signatures
+    return [answers_to(signatures, columns) for columns in tables]
+
+
+def answers_to(signatures, columns):
     answers = {}
-    for name, signature in tf.saved_model.load(str(folder)).signatures.items():
+    for name, signature in signatures.items():
         specs = signature.structured_input_signature[1]
         given = {"inputs": as_examples(columns)} if name == "classify" else columns
         outputs = signature(**{key: tf.constant(given[key], spec.dtype) for key, spec in specs.items()})

@@ -37,7 +37,8 @@ def test_a_tagger_gives_back_what_it_learned_at_its_place(chinese_checkpoint, se
     found = model.predict(TEXTS)
     assert [[(one["label"], one["text"]) for one in row] for row in found] == [[part] for part in parts]
     assert [[(one["label"], one["start"], one["end"]) for one in row] for row in found] == gold
-    served = served_answers(model.export(tmp_path / "served"), {"text": TEXTS})["serving_default"]
+    [answers] = served_answers(model.export(tmp_path / "served"), {"text": TEXTS})
+    served = answers["serving_default"]
     assert served["entity"][:, 0].tolist() == [part for _, part in parts]
     assert served["start"][:, 0].tolist() == starts
     assert served["end"][:, 0].tolist() == [end for [(*_, end)] in gold]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfdomain.data.rows import read_rows
 from tfdomain.errors import InputError, TfdomainError
 from tfdomain.pipeline import lengths as pipeline_lengths
-from tfdomain.pipeline.batches import TokenBatches
+from tfdomain.pipeline.batches import TokenBatches, tokenize_texts
 
 WORDS = re.findall(
     r"\w+", "loan card money bank pay paid debt car house job lost new old good bad great poor need want help"
@@ -86,6 +86,19 @@ def test_epochs_differ_and_one_iterates_twice_alike(tokenizer):
     assert all(map(equal, dataset, dataset))
     orders = [tuple(np.concatenate([batch["row_ids"] for batch in batches.epoch(epoch)])) for epoch in range(3)]
     assert len(set(orders)) == 3
+
+
+def test_all_epochs_share_what_is_traced(tokenizer):
+    traced = []
+
+    def prepare(columns):
+        traced.append(sorted(columns))
+        return tokenize_texts(columns, tokenizer, None)
+
+    batches = TokenBatches(TEXTS, tokenizer=tokenizer, prepare=prepare, batch_size=50)
+    for epoch in range(2):
+        assert sorted(text for batch in batches.epoch(epoch) for text in texts_of(batch, tokenizer)) == sorted(TEXTS)
+    assert traced == [["text"]]
 
 
 def test_some_rows_only(tokenizer):

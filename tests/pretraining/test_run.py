@@ -146,14 +146,14 @@ def test_it_stops_when_held_out_text_is_known_no_better(folder, describe):
 def test_a_killed_run_goes_on_to_equal_weights(folder, describe, tmp_path):
     describe()
     command = [sys.executable, "-m", "tfdomain", "pretrain", str(folder / "pretrain.yaml")]
-    command += ["--set", "training.epochs=40", "--set", "training.checkpoint_seconds=0"]
+    command += ["--set", "training.epochs=12", "--set", "training.checkpoint_seconds=0"]
     killed = subprocess.Popen([*command, "--run-dir", "killed"], cwd=tmp_path, stdout=subprocess.DEVNULL)
     progress = tmp_path / "killed" / "progress.json"
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and killed.poll() is None:
         if progress.is_file() and json.loads(progress.read_text())["step"] > 8:
             break
-        time.sleep(0.05)
+        time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert (tmp_path / "killed" / "state.safetensors").is_file()

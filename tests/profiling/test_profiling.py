@@ -1,10 +1,7 @@
 """How fast an experiment trains under several settings, and what is made of it."""
 
-import csv
-
 import pytest
 import tensorflow as tf
-import yaml
 
 from tfdomain.cli import main
 from tfdomain.config import experiment_from, load_experiment
@@ -21,19 +18,14 @@ FIGURES = {
 
 
 @pytest.fixture(scope="module")
-def experiment_file(tmp_path_factory, tiny_checkpoint, labelled_texts):
-    folder = tmp_path_factory.mktemp("profiled")
-    with open(folder / "train.csv", "w", newline="") as file:
-        csv.writer(file).writerows([("text", "label"), *zip(*labelled_texts, strict=True)])
-    values = {
-        "name": "tiny",
-        "encoder": str(tiny_checkpoint),
-        "max_length": 16,
-        "data": {"train": "train.csv", "validation": 0.2, "label": "label"},
-        "training": {"epochs": 2, "batch_size": 8},
-    }
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
-    return folder / "tiny.yaml"
+def experiment_file(tmp_path_factory, write_tiny_experiment, labelled_texts):
+    return write_tiny_experiment(
+        tmp_path_factory.mktemp("profiled"),
+        {"train": [*zip(*labelled_texts, strict=True)]},
+        data={"validation": 0.2},
+        max_length=16,
+        training={"epochs": 2, "batch_size": 8},
+    )
 
 
 def test_operations_are_those_of_the_encoders_matrix_products(tiny_checkpoint):

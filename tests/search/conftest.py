@@ -1,12 +1,10 @@
 """An experiment to search, and runs that do nothing but write what a run would."""
 
-import csv
 import json
 import math
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tfdomain.config import load_experiment, save_config
 from tfdomain.errors import TfdomainError
@@ -16,29 +14,18 @@ SPACE = {"training.learning_rate": {"float": [1e-5, 1e-3], "log": True}, "model.
 
 
 @pytest.fixture(scope="session")
-def write_experiment(tmp_path_factory, tiny_checkpoint, labelled_texts):
+def write_experiment(tmp_path_factory, write_tiny_experiment, labelled_texts):
     """Writes an experiment file with these keys of a search."""
 
     def write(**search) -> Path:
-        folder = tmp_path_factory.mktemp("search")
-        with open(folder / "train.csv", "w", newline="") as file:
-            csv.writer(file).writerows([("reason", "status"), *zip(*labelled_texts, strict=True)])
-        values = {
-            "name": "tiny",
-            "encoder": str(tiny_checkpoint),
-            "max_length": 16,
-            "data": {
-                "train": "train.csv",
-                "validation": 0.25,
-                "test": "train.csv",
-                "text": "reason",
-                "label": "status",
-            },
-            "training": {"epochs": 3, "batch_size": 16, "seed": 3, "checkpoint_seconds": 0.0},
-            "search": {"objective": "validation.macro_f1", "space": SPACE, "trials": 4} | search,
-        }
-        (folder / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-        return folder / "tiny.yaml"
+        return write_tiny_experiment(
+            tmp_path_factory.mktemp("search"),
+            {"train": [*zip(*labelled_texts, strict=True)]},
+            data={"validation": 0.25, "test": "train.csv"},
+            max_length=16,
+            training={"epochs": 3, "batch_size": 16, "seed": 3, "checkpoint_seconds": 0.0},
+            search={"objective": "validation.macro_f1", "space": SPACE, "trials": 4} | search,
+        )
 
     return write
 

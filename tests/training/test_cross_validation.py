@@ -1,6 +1,5 @@
 """Cross-validation from an experiment file: its folds, its figures, and what is left after a kill."""
 
-import csv
 import json
 import os
 import signal
@@ -26,20 +25,15 @@ from tfdomain.training.run import train
 
 
 @pytest.fixture(scope="module")
-def experiment_file(tmp_path_factory, tiny_checkpoint, labelled_texts):
-    folder = tmp_path_factory.mktemp("folds")
-    rows = [(*row, f"p{number % 6}") for number, row in enumerate(zip(*labelled_texts, strict=True))]
-    with open(folder / "train.csv", "w", newline="") as file:
-        csv.writer(file).writerows([("reason", "status", "person"), *rows])
-    values = {
-        "name": "tiny",
-        "encoder": str(tiny_checkpoint),
-        "max_length": 16,
-        "data": {"train": "train.csv", "test": "missing.csv", "text": "reason", "label": "status"},
-        "training": {"epochs": 1, "batch_size": 16, "seed": 3, "checkpoint_seconds": 0.0},
-    }
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
-    return folder / "tiny.yaml"
+def experiment_file(tmp_path_factory, write_tiny_experiment, labelled_texts):
+    return write_tiny_experiment(
+        tmp_path_factory.mktemp("folds"),
+        {"train": [(*row, f"p{number % 6}") for number, row in enumerate(zip(*labelled_texts, strict=True))]},
+        columns=("reason", "status", "person"),
+        data={"test": "missing.csv"},
+        max_length=16,
+        training={"epochs": 1, "batch_size": 16, "seed": 3, "checkpoint_seconds": 0.0},
+    )
 
 
 @pytest.fixture(scope="module")

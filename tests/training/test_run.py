@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import api_pb2
@@ -27,23 +26,17 @@ PICTURES = {
 
 
 @pytest.fixture(scope="module")
-def experiment_file(tmp_path_factory, tiny_checkpoint, labelled_texts):
+def experiment_file(tmp_path_factory, write_tiny_experiment, labelled_texts):
     """An experiment on a CSV file of 200 rows."""
-    folder = tmp_path_factory.mktemp("experiment")
     rows = list(zip(*labelled_texts, strict=True))
-    for name, chosen in {"train": rows * 3, "test": rows[:20]}.items():
-        with open(folder / f"{name}.csv", "w", newline="") as file:
-            csv.writer(file).writerows([("reason", "status"), *chosen])
-    values = {
-        "name": "tiny",
-        "encoder": str(tiny_checkpoint),
-        "max_length": 32,
-        "model": {"pooling": "mean"},
-        "data": {"train": "train.csv", "validation": 0.2, "test": "test.csv", "text": "reason", "label": "status"},
-        "training": {"epochs": 4, "batch_size": 8, "learning_rate": 0.01, "checkpoint_seconds": 0.0},
-    }
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
-    return folder / "tiny.yaml"
+    return write_tiny_experiment(
+        tmp_path_factory.mktemp("experiment"),
+        {"train": rows * 3, "test": rows[:20]},
+        data={"validation": 0.2},
+        max_length=32,
+        model={"pooling": "mean"},
+        training={"epochs": 4, "batch_size": 8, "learning_rate": 0.01, "checkpoint_seconds": 0.0},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -320,21 +313,33 @@ def test_unknown_metric_is_refused_before_training(experiment_file, tmp_path):
         train(experiment, tmp_path / "run", folder=experiment_file.parent)
 
 
+@pytest.fixture(scope="module")
+def train_in(experiment_file, labelled_texts, tmp_path_factory):
+    """The function that trains in a precision, in updates of two parts each, and gives what its model predicts."""
+
+    def train_and_predict(precision):
+        changes = ["training.accumulate=2", "training.epochs=2", "training.learning_rate=0.003"]
+        experiment = load_experiment(experiment_file, [*changes, f"training.precision={precision}"])
+        folder = tmp_path_factory.mktemp("precisions") / precision
+        train(experiment, folder, folder=experiment_file.parent, verbose=0)
+        model = tfdomain.load(folder / "model")
+        assert model.encoder.compute_dtype == "float32"
+        return model.predict(labelled_texts[0])
+
+    return train_and_predict
+
+
+@pytest.fixture(scope="module")
+def in_32_bits(train_in):
+    return train_in("float32")
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_a_run_in_16_bits_keeps_a_model_in_32(experiment_file, labelled_texts, tmp_path, capsys, precision):
-    # Updates of two parts each.
-    changes = ["training.accumulate=2", "training.epochs=2", "training.learning_rate=0.003"]
-    probabilities = {}
-    for name in (precision, "float32"):
-        experiment = load_experiment(experiment_file, [*changes, f"training.precision={name}"])
-        train(experiment, tmp_path / name, folder=experiment_file.parent, verbose=0)
-        told = "mixed_float16 is made for GPUs" in capsys.readouterr().out
-        assert told == (name == "mixed_float16")
-        model = tfdomain.load(tmp_path / name / "model")
-        assert model.encoder.compute_dtype == "float32"
-        probabilities[name] = model.predict(labelled_texts[0])
-    apart = np.abs(probabilities[precision] - probabilities["float32"]).max()
+def test_a_run_in_16_bits_keeps_a_model_in_32(train_in, in_32_bits, capsys, precision):
+    capsys.readouterr()
+    apart = np.abs(train_in(precision) - in_32_bits).max()
+    assert ("mixed_float16 is made for GPUs" in capsys.readouterr().out) == (precision == "mixed_float16")
     assert 0 < apart < 0.05
 
 

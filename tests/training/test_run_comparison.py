@@ -1,6 +1,5 @@
 """Runs are compared on the test rows that they have in common, and others are refused."""
 
-import csv
 import json
 import shutil
 
@@ -19,24 +18,20 @@ WEAK = ["training.learning_rate=1.0e-9"]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, tiny_checkpoint, labelled_texts):
+def runs(tmp_path_factory, write_tiny_experiment, labelled_texts):
     """A folder with two runs, `good` and `weak`, that were tested on the same 120 rows; `weak` reads no text."""
     folder = tmp_path_factory.mktemp("comparison")
     rows = [(*row, number % 7) for number, row in enumerate(zip(*labelled_texts, strict=True))]
-    for name, chosen in {"train": rows * 3, "test": rows * 2}.items():
-        with open(folder / f"{name}.csv", "w", newline="") as file:
-            csv.writer(file).writerows([("reason", "status", "number"), *chosen])
-    values = {
-        "name": "tiny",
-        "encoder": str(tiny_checkpoint),
-        "max_length": 32,
-        "model": {"pooling": "mean"},
-        "data": {"train": "train.csv", "test": "test.csv", "text": "reason", "label": "status"},
-        "training": {"epochs": 4, "batch_size": 8, "learning_rate": 0.01},
-    }
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
+    file = write_tiny_experiment(
+        folder,
+        {"train": rows * 3, "test": rows * 2},
+        columns=("reason", "status", "number"),
+        max_length=32,
+        model={"pooling": "mean"},
+        training={"epochs": 4, "batch_size": 8, "learning_rate": 0.01},
+    )
     for name, changes in {"good": [], "weak": [*WEAK, "data.text=null", "data.features=[number]"]}.items():
-        train(load_experiment(folder / "tiny.yaml", changes), folder / name, folder=folder, verbose=0)
+        train(load_experiment(file, changes), folder / name, folder=folder, verbose=0)
     return folder
 
 

@@ -1,6 +1,5 @@
 """Two real processes that train together, over the loopback."""
 
-import csv
 import json
 import re
 import signal
@@ -10,7 +9,6 @@ import time
 
 import numpy as np
 import pytest
-import yaml
 from safetensors.numpy import load_file
 
 pytestmark = pytest.mark.thorough
@@ -21,7 +19,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-optimizer, target, folder = sys.argv[1:]
+target, folder = sys.argv[1:]
 workers = None
 if target != "alone":
     from tfdomain.training.strategies import start_workers
@@ -35,18 +33,18 @@ from tfdomain.models.classifier import TextClassifier
 random = np.random.default_rng(0)
 texts = [" ".join(random.choice(["loan", "debt", "car", "paid", "the"], random.integers(1, 12))) for _ in range(33)]
 labels = ["late" if "debt" in text else "repaid" for text in texts]
-with strategy.scope():
-    model = TextClassifier.from_pretrained(f"{folder}/checkpoint", labels=["late", "repaid"], dropout_rate=0.0)
-    begun = [np.array(variable) for variable in model.weights]
-    rate = 0.05 if optimizer == "sgd" else 1e-3
-    options = FitOptions(epochs=4, optimizer=optimizer, learning_rate=rate, batch_size=8)
-    source = model.training_batches(texts, model.encode_labels(labels), options=options)
-    model.prepare_training(options, source.num_batches)
-    history = model.fit_batches(source, verbose=0)
-assert model.step == 20 and model.loop_state.examples_seen == 132
-weights = [np.asarray(variable) for variable in model.weights]
-losses = np.array(history.history["loss"])
-np.savez(f"{folder}/{optimizer}_{target}.npz", losses, *begun, *weights)
+for optimizer, rate in {"sgd": 0.05, "adamw": 1e-3}.items():
+    with strategy.scope():
+        model = TextClassifier.from_pretrained(f"{folder}/checkpoint", labels=["late", "repaid"], dropout_rate=0.0)
+        begun = [np.array(variable) for variable in model.weights]
+        options = FitOptions(epochs=4, optimizer=optimizer, learning_rate=rate, batch_size=8)
+        source = model.training_batches(texts, model.encode_labels(labels), options=options)
+        model.prepare_training(options, source.num_batches)
+        history = model.fit_batches(source, verbose=0)
+    assert model.step == 20 and model.loop_state.examples_seen == 132
+    weights = [np.asarray(variable) for variable in model.weights]
+    losses = np.array(history.history["loss"])
+    np.savez(f"{folder}/{optimizer}_{target}.npz", losses, *begun, *weights)
 if workers:
     told = workers.from_chief(lambda: {"who": workers.index, "text": "x" * 1001, "nothing": float("nan")})
     assert told["who"] == 0 and len(told["text"]) == 1001 and told["nothing"] != told["nothing"]
@@ -54,22 +52,14 @@ if workers:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, make_checkpoint, labelled_texts):
+def folder(tmp_path_factory, make_checkpoint, write_tiny_experiment, labelled_texts):
     """An experiment on 181 rows, of which a batch of 8 leaves 1 over."""
     folder = tmp_path_factory.mktemp("workers")
     make_checkpoint(folder / "checkpoint")
     rows = [*zip(*labelled_texts, strict=True)]
-    for name, chosen in {"train": [*rows * 3, rows[0]], "test": rows[:21]}.items():
-        with open(folder / f"{name}.csv", "w", newline="") as file:
-            csv.writer(file).writerows([("reason", "status"), *chosen])
-    values = {
-        "name": "tiny",
-        "encoder": "checkpoint",
-        "max_length": 32,
-        "data": {"train": "train.csv", "validation": "test.csv", "text": "reason", "label": "status"},
-        "training": {"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "checkpoint_seconds": 0, "best": "accuracy"},
-    }
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
+    training = {"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "checkpoint_seconds": 0, "best": "accuracy"}
+    files = {"train": [*rows * 3, rows[0]], "validation": rows[:21]}
+    write_tiny_experiment(folder, files, encoder="checkpoint", max_length=32, training=training)
     return folder
 
 
@@ -95,11 +85,17 @@ def weights_of(run):
     return load_file(run / "model/model.safetensors")
 
 
+@pytest.fixture(scope="module")
+def fitted(folder, start_pair):
+    """A folder with what two processes and one alone learned, with each optimizer."""
+    ended_well(start_pair([["-c", FIT, str(index), str(folder)] for index in (0, 1)], folder))
+    subprocess.run([sys.executable, "-c", FIT, "alone", str(folder)], check=True, timeout=SECONDS)
+    return folder
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_two_processes_learn_what_one_learns(folder, start_pair, optimizer):
-    ended_well(start_pair([["-c", FIT, optimizer, str(index), str(folder)] for index in (0, 1)], folder))
-    subprocess.run([sys.executable, "-c", FIT, optimizer, "alone", str(folder)], check=True, timeout=SECONDS)
-    alone, first, second = ([*np.load(folder / f"{optimizer}_{name}.npz").values()] for name in ("alone", "0", "1"))
+def test_two_processes_learn_what_one_learns(fitted, optimizer):
+    alone, first, second = ([*np.load(fitted / f"{optimizer}_{name}.npz").values()] for name in ("alone", "0", "1"))
     np.testing.assert_allclose(first[0], alone[0], atol=1e-5)
     count = (len(alone) - 1) // 2
     begun, alone, first, second = alone[1 : count + 1], alone[count + 1 :], first[count + 1 :], second[count + 1 :]
@@ -182,7 +178,7 @@ def test_what_differs_is_refused_by_all(folder, train, own, told):
 
 @pytest.mark.parametrize("thing", ["data", "weights"])
 def test_files_that_differ_are_refused_by_all(folder, train, tmp_path, make_checkpoint, thing):
-    for name in ("tiny.yaml", "train.csv", "test.csv"):
+    for name in ("tiny.yaml", "train.csv", "validation.csv"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     make_checkpoint(tmp_path / "checkpoint", seed=thing == "weights")
     if thing == "data":

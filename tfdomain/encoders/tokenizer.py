@@ -204,9 +204,9 @@ class Tokenizer(tf.Module):
     def _run(self, key: tuple, function: Callable, max_length: int | None, inputs: list[tf.Tensor]) -> Any:
         with tf.device("/device:CPU:0"):
             limit = tf.constant(NO_LIMIT if max_length is None else max_length)
-            if tf.inside_function():
-                return function(limit, *inputs)
-            return self._functions.get(key, function, len(inputs))(limit, *inputs)
+            # A graph calls the traced function too: every epoch and every signature would trace it anew.
+            shaped = [one if one.shape.rank else tf.ensure_shape(one, [None]) for one in inputs]
+            return self._functions.get(key, function, len(inputs))(limit, *shaped)
 
     def _tokenize(self, texts: tf.Tensor, with_offsets: bool, split: bool) -> Pieces:
         specials = () if split else self._settings.specials
@@ -272,7 +272,7 @@ class Tokenizer(tf.Module):
 
 
 class _FunctionCache:
-    """The traced functions of eager calls; not a tf.Module, so that an export does not hold them."""
+    """The traced functions, one a kind of call; not a tf.Module, so that an export holds those alone that it calls."""
 
     def __init__(self) -> None:
         self._functions: dict[tuple, Callable] = {}

@@ -16,7 +16,7 @@ from tfdomain.errors import InputError
 from tfdomain.metrics.classification import classification_metrics
 from tfdomain.metrics.thresholds import Threshold, choose_threshold, thresholded_metrics
 from tfdomain.models.datasets import are_numbers
-from tfdomain.models.label_names import checked_names
+from tfdomain.models.label_names import check_weighed, checked_names
 from tfdomain.models.thresholded import ThresholdedModel, check_threshold
 
 __all__ = ["TextClassifier"]
@@ -128,11 +128,7 @@ class TextClassifier(ThresholdedModel):
             counts = np.bincount(counted, minlength=len(self.labels))
             weights = len(counted) / (len(self.labels) * np.maximum(counts, 1))
         else:
-            unknown = sorted(set(chosen) - set(self.labels))
-            if unknown:
-                raise InputError(
-                    f"{unknown[0]!r} is no label", where="training.class_weights", mend=f"labels: {self.labels}"
-                )
+            check_weighed(chosen, self.labels)
             weights = np.array([chosen.get(name, 1.0) for name in self.labels])
         return weights.astype("float32")[labels]
 

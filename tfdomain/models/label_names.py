@@ -1,10 +1,10 @@
 """The names of classes, labels and entities, as a model keeps them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tfdomain.errors import InputError
 
-__all__ = ["checked_names"]
+__all__ = ["check_weighed", "checked_names"]
 
 
 def checked_names(labels: Sequence[str], *, least: int) -> list[str]:
@@ -25,3 +25,14 @@ def checked_names(labels: Sequence[str], *, least: int) -> list[str]:
         problem = f"the label {broken[0]!r} is empty or holds a line break"
         raise InputError(problem, where="labels", mend="rename it: labels.txt has a line for each label")
     return names
+
+
+def check_weighed(chosen: Iterable[str], labels: Sequence[str]) -> None:
+    """Refuses `class_weights` of what is no label.
+
+    Raises:
+        InputError: One of the names is none of `labels`.
+    """
+    unknown = sorted(set(chosen) - set(labels))
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is no label", where="training.class_weights", mend=f"labels: {labels}")

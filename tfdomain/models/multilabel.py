@@ -15,7 +15,7 @@ from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.metrics.multilabel import multilabel_metrics
 from tfdomain.metrics.thresholds import Threshold, choose_thresholds, thresholded_metrics
-from tfdomain.models.label_names import checked_names
+from tfdomain.models.label_names import check_weighed, checked_names
 from tfdomain.models.thresholded import ThresholdedModel, check_threshold
 
 __all__ = ["MultiLabelClassifier"]
@@ -107,10 +107,7 @@ class MultiLabelClassifier(ThresholdedModel):
         if chosen == "balanced":
             problem = "balanced is of examples with one label each"
             raise InputError(problem, where="training.class_weights", mend="give a weight by label, such as {fraud: 5}")
-        unknown = sorted(set(chosen or {}) - set(self.labels))
-        if unknown:
-            problem = f"{unknown[0]!r} is no label"
-            raise InputError(problem, where="training.class_weights", mend=f"labels: {self.labels}")
+        check_weighed(chosen or {}, self.labels)
         return None
 
     def encode_labels(self, labels: Any) -> np.ndarray:

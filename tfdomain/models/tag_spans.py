@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfdomain.models.tag_moves import split_tags
+from tfdomain.models.units import Units
 
-__all__ = ["Entities", "find_spans", "mean_confidences", "pad_spans"]
+__all__ = ["Entities", "entity_table", "find_spans", "mean_confidences", "pad_spans"]
 
 
 class Entities(NamedTuple):
@@ -96,3 +97,28 @@ def pad_spans(spans: tf.Tensor, confidences: tf.Tensor, batch: tf.Tensor) -> Ent
     shape = tf.stack([batch, tf.maximum(tf.reduce_max(count), 1)])
     first, last, types = (tf.scatter_nd(target, spans[:, column], shape) for column in (1, 2, 3))
     return Entities(first, last, types, tf.scatter_nd(target, confidences, shape), count)
+
+
+def entity_table(entities: Entities, units: Units, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Entities with their places in the texts.
+
+    Args:
+        entities: As `pad_spans` gives them.
+        units: What was tagged.
+        texts: string `[batch]`.
+
+    Returns:
+        What `TokenClassifier.decode` promises.
+    """
+    exists = tf.sequence_mask(entities.count, tf.shape(entities.first)[1])
+    start = tf.where(exists, tf.gather(units.starts, entities.first, batch_dims=1), 0)
+    end = tf.where(exists, tf.gather(units.ends, entities.last, batch_dims=1), 0)
+    shown = tf.where(exists, texts[:, tf.newaxis], "")
+    return {
+        "entity": tf.strings.substr(shown, start, end - start, unit="UTF8_CHAR"),
+        "label": entities.type,
+        "start": start,
+        "end": end,
+        "confidence": entities.confidence,
+        "count": entities.count,
+    }

@@ -9,23 +9,23 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfdomain.data.labels import label_ids
-from tfdomain.data.tag_schemes import Entity
 from tfdomain.data.tagged_examples import Annotation, entity_array
 from tfdomain.encoders.dropout import StatelessDropout
 from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
-from tfdomain.metrics.entities import entity_metrics, snap_to_words
+from tfdomain.metrics.entities import entity_metrics
 from tfdomain.models.base import TextModel
 from tfdomain.models.batches import batches_of
 from tfdomain.models.character_ends import extend_to_characters
 from tfdomain.models.crf import LinearChainCRF
+from tfdomain.models.entity_rows import ENTITY_TYPE, entity_rows, judged_spans
 from tfdomain.models.inputs import holds_tokens
 from tfdomain.models.label_names import checked_names
 from tfdomain.models.tag_moves import tag_names
-from tfdomain.models.tag_spans import find_spans, mean_confidences, pad_spans
+from tfdomain.models.tag_spans import entity_table, find_spans, mean_confidences, pad_spans
 from tfdomain.models.tagged_inputs import annotations_of, tagged_texts
-from tfdomain.models.units import find_units, place_entities, unit_tags
+from tfdomain.models.units import border_remarks, find_units, place_entities, unit_tags
 from tfdomain.models.windows import cut_windows, merge_tokens
 from tfdomain.optimization.loop import EpochSource
 from tfdomain.pipeline.batches import TOKEN_KEYS
@@ -34,7 +34,6 @@ __all__ = ["TokenClassifier"]
 
 DECODERS = ("softmax", "crf")
 LABEL_PIECES = ("first", "all")
-_FOUND = ("entity", "label", "start", "end", "confidence")
 
 
 @keras.saving.register_keras_serializable("tfdomain")
@@ -189,19 +188,7 @@ class TokenClassifier(TextModel):
         else:
             spans = find_spans(self.crf.decode(emissions, units.mask), units.mask, self.tags)
             confidences = tf.exp(self.crf.span_log_probabilities(emissions, units.mask, spans))
-        entities = pad_spans(spans, confidences, tf.shape(emissions)[0])
-        exists = tf.sequence_mask(entities.count, tf.shape(entities.first)[1])
-        start = tf.where(exists, tf.gather(units.starts, entities.first, batch_dims=1), 0)
-        end = tf.where(exists, tf.gather(units.ends, entities.last, batch_dims=1), 0)
-        texts = tf.where(exists, batch["text"][:, tf.newaxis], "")
-        return {
-            "entity": tf.strings.substr(texts, start, end - start, unit="UTF8_CHAR"),
-            "label": entities.type,
-            "start": start,
-            "end": end,
-            "confidence": entities.confidence,
-            "count": entities.count,
-        }
+        return entity_table(pad_spans(spans, confidences, tf.shape(emissions)[0]), units, batch["text"])
 
     def serve(self, batch, columns):
         """The answer of the exported `serving_default` signature to a token batch and its raw columns.
@@ -298,35 +285,13 @@ class TokenClassifier(TextModel):
 
     def remarks(self, x: Any, labels: np.ndarray | None) -> list[str]:
         """How many entities begin or end inside a unit, or share one: they are learned otherwise than labelled."""
-        num_widened = num_lost = 0
-        for batch in self.batches(x, batch_size=256, labels=labels).epoch(0):
-            units, entities = self.units(batch), batch["labels"]
-            places = place_entities(entities, units)
-            cut = tf.gather(units.starts, places.first, batch_dims=1) < entities[:, :, 0]
-            cut |= tf.gather(units.ends, places.last, batch_dims=1) > entities[:, :, 1]
-            num_widened += int(tf.reduce_sum(tf.cast(cut & places.found, tf.int32)))
-            num_lost += int(tf.reduce_sum(tf.cast((entities[:, :, 1] > 0) & ~places.found, tf.int32)))
-        remarks = []
-        if num_widened:
-            they = "1 entity begins or ends" if num_widened == 1 else f"{num_widened:,} entities begin or end"
-            remarks.append(f"{they} inside a word of the tokenizer: training takes the whole word")
-        if num_lost:
-            they = "1 entity has" if num_lost == 1 else f"{num_lost:,} entities have"
-            remarks.append(f"{they} no word of the tokenizer that is no other entity's: training leaves out such")
-        return remarks
+        return border_remarks(self.batches(x, batch_size=256, labels=labels).epoch(0), self.units)
 
     # What comes out.
 
     def collect(self, decoded):
         """The entities of each text as a list of dictionaries."""
-        found = zip(*(decoded[name].tolist() for name in _FOUND), strict=True)
-        return [
-            [
-                {"text": text.decode(), "label": self.labels[label], "start": start, "end": end, "confidence": share}
-                for text, label, start, end, share in list(zip(*row, strict=True))[:count]
-            ]
-            for row, count in zip(found, decoded["count"].tolist(), strict=True)
-        ]
+        return entity_rows(decoded, self.labels)
 
     def data_choices(self):
         """What stands between words, if they were joined."""
@@ -354,17 +319,7 @@ class TokenClassifier(TextModel):
 
     def judged_spans(self, truth: Any, predictions: Any) -> tuple[list, list, list | None]:
         """What `measure` compares: the entities there, those found, and the words, None where they are not known."""
-        if isinstance(truth, np.ndarray):
-            truth = [self._annotation(row) for row in truth.tolist()]
-        true = [each.entities for each in truth]
-        found = [[(one["label"], one["start"], one["end"]) for one in entities] for entities in predictions]
-        words = [each.words for each in truth if each.words is not None]
-        if not words or len(words) < len(truth):
-            return true, found, None
-        return true, [snap_to_words(*each) for each in zip(found, words, strict=True)], words
-
-    def _annotation(self, row: list[list[int]]) -> Annotation:
-        return Annotation([Entity(self.labels[label], start, end) for start, end, label in row if end])
+        return judged_spans(truth, predictions, self.labels)
 
     def answers(self, predictions):
         """For each row its `entities`, as `predict` gives them."""
@@ -372,9 +327,7 @@ class TokenClassifier(TextModel):
 
     def answer_types(self):
         """`entities` is a list of structs."""
-        texts = [("text", pa.string()), ("label", pa.string())]
-        places = [("start", pa.int32()), ("end", pa.int32())]
-        return {"entities": pa.list_(pa.struct([*texts, *places, ("confidence", pa.float32())]))}
+        return {"entities": pa.list_(ENTITY_TYPE)}
 
     # What the model's folder is made of.
 

@@ -1,6 +1,6 @@
 """What a tagger tags: words or pieces of a token batch, and the tags that entities give them, inside the graph."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfdomain.models.tag_moves import SCHEMES
 
-__all__ = ["Places", "Units", "find_units", "place_entities", "unit_tags"]
+__all__ = ["Places", "Units", "border_remarks", "find_units", "place_entities", "unit_tags"]
 
 
 class Units(NamedTuple):
@@ -109,3 +109,28 @@ def unit_tags(places: Places, units: Units, scheme: str) -> tf.Tensor:
     if "E" in letters:
         prefix = tf.where(closes, tf.where(opens, letters.index("S"), letters.index("E")), prefix)
     return tf.where(here > 0, 1 + (here - 1) * len(letters) + prefix, 0)
+
+
+def border_remarks(batches: Iterable[Mapping[str, tf.Tensor]], units_of: Callable[..., Units]) -> list[str]:
+    """How many entities begin or end inside a unit, or share one: they are learned otherwise than labelled.
+
+    Args:
+        batches: Token batches with `labels`, int32 `[batch, max_entities, 3]`: start, end and label.
+        units_of: Gives the units of a batch.
+    """
+    num_widened = num_lost = 0
+    for batch in batches:
+        units, entities = units_of(batch), batch["labels"]
+        places = place_entities(entities, units)
+        cut = tf.gather(units.starts, places.first, batch_dims=1) < entities[:, :, 0]
+        cut |= tf.gather(units.ends, places.last, batch_dims=1) > entities[:, :, 1]
+        num_widened += int(tf.reduce_sum(tf.cast(cut & places.found, tf.int32)))
+        num_lost += int(tf.reduce_sum(tf.cast((entities[:, :, 1] > 0) & ~places.found, tf.int32)))
+    remarks = []
+    if num_widened:
+        they = "1 entity begins or ends" if num_widened == 1 else f"{num_widened:,} entities begin or end"
+        remarks.append(f"{they} inside a word of the tokenizer: training takes the whole word")
+    if num_lost:
+        they = "1 entity has" if num_lost == 1 else f"{num_lost:,} entities have"
+        remarks.append(f"{they} no word of the tokenizer that is no other entity's: training leaves out such")
+    return remarks

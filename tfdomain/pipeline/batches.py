@@ -170,18 +170,25 @@ class TokenBatches:
             mend = f"choose 0 to {len(batches)}"
             raise InputError(f"is {first_batch}", where="first_batch", mend=mend)
         batches = batches[first_batch:]
+        dataset = tf.data.Dataset.from_generator(lambda: self._generate(batches), output_signature=self._signature)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+        dataset = dataset.map(self._to_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return untuned(dataset.prefetch(tf.data.AUTOTUNE))
+
+    @cached_property
+    def _signature(self) -> tuple[dict[str, tf.TensorSpec], dict[str, tf.TensorSpec]]:
+        """The columns of a batch, and what stands beside them."""
         columns = {name: tf.TensorSpec([None], tf.string) for name in self._columns}
         columns |= {name: tf.TensorSpec([None], array.dtype) for name, array in self._numbers.items()}
         rest = {name: tf.TensorSpec([None, *array.shape[1:]], array.dtype) for name, array in self._arrays.items()}
-        signature = (columns, rest | {"row_ids": tf.TensorSpec([None], tf.int64)})
-        dataset = tf.data.Dataset.from_generator(lambda: self._generate(batches), output_signature=signature)
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
-        dataset = dataset.map(
-            lambda columns, rest: self._prepare(columns) | rest,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-        return untuned(dataset.prefetch(tf.data.AUTOTUNE))
+        return columns, rest | {"row_ids": tf.TensorSpec([None], tf.int64)}
+
+    @cached_property
+    def _to_batch(self) -> Callable[..., dict[str, tf.Tensor]]:
+        """Traced once: the pipeline of every epoch calls it."""
+        # Without `self` inside: a ring of references would keep the texts longer than they are needed.
+        prepare = self._prepare
+        return tf.function(lambda columns, rest: prepare(columns) | rest, input_signature=self._signature)
 
     def _generate(self, batches: Batches) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
         for positions in batches:

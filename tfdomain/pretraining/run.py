@@ -111,11 +111,10 @@ def _pretrain(
 def _claim(run: RunFolder, pretraining: Pretraining, resume: bool) -> dict[str, Any] | None:
     """Takes the run's folder; gives the metrics of a run that is complete."""
     claim(run, pretraining, resume=resume, load=load_pretraining)
-    if not run.metrics.is_file():
-        return None
-    print(f"{run.path} is complete; nothing to resume", flush=True)
-    _remove_what_has_served(run)
-    return read_json(run.metrics)
+    finished = run.finished_metrics()
+    if finished is not None:
+        _remove_what_has_served(run)
+    return finished
 
 
 def _finish(

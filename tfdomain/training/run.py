@@ -116,11 +116,10 @@ def _train(
 def _claim(run: RunFolder, experiment: Experiment, resume: bool) -> dict[str, Any] | None:
     """Takes the run's folder; gives the metrics of a run that is complete."""
     claim(run, experiment, resume=resume, load=load_experiment)
-    if not run.metrics.is_file():
-        return None
-    print(f"{run.path} is complete; nothing to resume", flush=True)
-    _remove_what_has_served(run, experiment)
-    return read_json(run.metrics)
+    finished = run.finished_metrics()
+    if finished is not None:
+        _remove_what_has_served(run, experiment)
+    return finished
 
 
 def _remove_what_has_served(run: RunFolder, experiment: Experiment) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tfdomain.errors import InputError
-from tfdomain.files import remove_leftovers
+from tfdomain.files import read_json, remove_leftovers
 
 __all__ = ["RunFolder", "claim", "differences"]
 
@@ -39,6 +39,13 @@ class RunFolder:
         if name not in PLACES:
             raise AttributeError(name)
         return self.path / PLACES[name]
+
+    def finished_metrics(self) -> dict[str, Any] | None:
+        """The metrics of a run that is complete, told of; None of another."""
+        if not self.metrics.is_file():
+            return None
+        print(f"{self.path} is complete; nothing to resume", flush=True)
+        return read_json(self.metrics)
 
     def remove(self) -> None:
         """Removes what a run writes, and the folder if nothing else stands in it."""
