@@ -60,11 +60,11 @@ def test_json_lines_of_every_task(tmp_path, task):
     ]
     with pytest.raises(InputError, match=r"a.jsonl: has no column 'persn'.* did you mean 'person'"):
         cut(tmp_path / "a.jsonl", task, lines(rows_of(task)), group="persn")
-    with pytest.raises(InputError, match="line 1: column 'person' holds no date .* in 12 rows"):
+    with pytest.raises(InputError, match=r"line 1: column 'person' holds no date .* in 12 rows"):
         cut(tmp_path / "a.jsonl", task, lines(rows_of(task)), time="person")
     faulty = rows_of(task)
     del faulty[4]["person"]
-    with pytest.raises(InputError, match="a.jsonl: line 5: column 'person' names no group in 1 row"):
+    with pytest.raises(InputError, match=r"a.jsonl: line 5: column 'person' names no group in 1 row"):
         cut(tmp_path / "a.jsonl", task, lines(faulty), group="person")
 
 
