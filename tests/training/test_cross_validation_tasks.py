@@ -98,7 +98,7 @@ def test_a_run_tests_all_heads_on_its_fold_of_each_task(experiment_file, tmp_pat
     # The same call again trains nothing, and another on its folder is refused.
     assert tfdomain.cross_validate(experiment_file, tmp_path / "run", folds=3, group="person") == metrics
     assert len(parts) == 3
-    with pytest.raises(InputError, match="the run began with group=person, and now it is null"):
+    with pytest.raises(InputError, match="the run began with group='person', and now it is None"):
         tfdomain.cross_validate(experiment_file, tmp_path / "run", folds=3, time="day")
 
 
