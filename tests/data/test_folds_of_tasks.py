@@ -12,7 +12,10 @@ from tfdomain.data.readers import read_examples
 from tfdomain.data.splits import group_folds
 from tfdomain.errors import InputError
 
-OWN = {"intent": ("classification", {"text": "my car", "label": "thing"}), "stars": ("regression", {"label": 1.5})}
+OWN = {
+    "tasks.intent": ("classification", {"text": "my car", "label": "thing"}),
+    "tasks.stars": ("regression", {"label": 1.5}),
+}
 
 
 def examples_of(tmp_path, columns, fold):
@@ -42,21 +45,21 @@ def cut(tmp_path, columns, of=3, **choices):
 def test_a_group_is_in_one_fold_of_all_tasks(tmp_path):
     random = np.random.default_rng(0)
     columns = {
-        "intent": [f"p{number}" for number in random.integers(0, 20, 90)],
-        "stars": [f"p{number}" for number in random.integers(10, 40, 40)],
+        "tasks.intent": [f"p{number}" for number in random.integers(0, 20, 90)],
+        "tasks.stars": [f"p{number}" for number in random.integers(10, 40, 40)],
     }
     cuts = cut(tmp_path, columns, group="column", seed=1)
     for one in cuts:
-        tested = set(one["intent"][1]) | set(one["stars"][1])
-        assert not tested & (set(one["intent"][0]) | set(one["stars"][0]))
+        tested = set(one["tasks.intent"][1]) | set(one["tasks.stars"][1])
+        assert not tested & (set(one["tasks.intent"][0]) | set(one["tasks.stars"][0]))
     # Each task is spread over the folds by itself, though their groups and their numbers differ.
-    for name, most in (("intent", 8), ("stars", 4)):
+    for name, most in (("tasks.intent", 8), ("tasks.stars", 4)):
         sizes = [len(one[name][1]) for one in cuts]
         assert sum(sizes) == len(columns[name]) and max(sizes) - min(sizes) <= most
 
 
 def test_a_moment_is_in_one_fold_of_all_tasks(tmp_path):
-    columns = {"intent": [*range(80)], "stars": [*range(5, 85, 4)]}
+    columns = {"tasks.intent": [*range(80)], "tasks.stars": [*range(5, 85, 4)]}
     cuts = cut(tmp_path, columns, time="column")
     for one in cuts:
         latest = max(max(trained) for trained, _ in one.values())
@@ -65,18 +68,18 @@ def test_a_moment_is_in_one_fold_of_all_tasks(tmp_path):
 
 def test_a_task_that_does_not_reach_into_a_fold_is_named(tmp_path):
     with pytest.raises(InputError, match=r"^tasks.stars: its rows do not reach into each of 3 folds; ask for fewer"):
-        cut(tmp_path, {"intent": [*range(80)], "stars": [70, 71, 72, 73]}, time="column")
+        cut(tmp_path, {"tasks.intent": [*range(80)], "tasks.stars": [70, 71, 72, 73]}, time="column")
     with pytest.raises(InputError, match=r"^tasks.stars: its rows do not reach into each of 3 folds"):
-        cut(tmp_path, {"intent": [*"aabbccdd"], "stars": [*"aabb"]}, group="column")
+        cut(tmp_path, {"tasks.intent": [*"aabbccdd"], "tasks.stars": [*"aabb"]}, group="column")
     with pytest.raises(InputError, match=r"^tasks.stars: .*stars.jsonl: line 2: column 'column' names no group"):
-        cut(tmp_path, {"intent": [*"aabbcc"], "stars": ["a", "", "b", "c"]}, group="column")
+        cut(tmp_path, {"tasks.intent": [*"aabbcc"], "tasks.stars": ["a", "", "b", "c"]}, group="column")
     with pytest.raises(InputError, match=r"^tasks.stars: data.fold: 3 folds of 2 rows"):
-        cut(tmp_path, {"intent": [*"aabbcc"], "stars": ["a", "b"]})
+        cut(tmp_path, {"tasks.intent": [*"aabbcc"], "tasks.stars": ["a", "b"]})
 
 
 def test_without_a_column_each_task_is_cut_as_if_it_were_alone(tmp_path):
     fold = Fold(number=1, of=3, seed=5)
-    examples = examples_of(tmp_path, {"intent": [*range(30)], "stars": [*range(20)]}, fold)
+    examples = examples_of(tmp_path, {"tasks.intent": [*range(30)], "tasks.stars": [*range(20)]}, fold)
     together = cut_examples(examples, dict.fromkeys(examples, fold))
     for name, one in examples.items():
         alone = cut_examples({"": one}, {"": fold})[""]
@@ -84,11 +87,13 @@ def test_without_a_column_each_task_is_cut_as_if_it_were_alone(tmp_path):
 
 
 def test_tasks_may_have_folds_of_their_own(tmp_path):
-    folds = {"intent": Fold(number=1, of=3, group="column"), "stars": None}
-    examples = examples_of(tmp_path, {"intent": [*"aabbcc"], "stars": [*"aab"]}, folds["intent"])
+    folds = {"tasks.intent": Fold(number=1, of=3, group="column"), "tasks.stars": None}
+    examples = examples_of(tmp_path, {"tasks.intent": [*"aabbcc"], "tasks.stars": [*"aab"]}, folds["tasks.intent"])
     cuts = cut_examples(examples, folds)
-    assert list(cuts) == ["intent", "stars"]
-    assert len(cuts["intent"].test) == 2 and cuts["stars"].test is None and len(cuts["stars"].train) == 3
+    assert list(cuts) == ["tasks.intent", "tasks.stars"]
+    assert (
+        len(cuts["tasks.intent"].test) == 2 and cuts["tasks.stars"].test is None and len(cuts["tasks.stars"].train) == 3
+    )
 
 
 def test_groups_of_one_kind_go_to_the_fold_with_the_fewest_rows():

@@ -88,9 +88,9 @@ def cut_examples(tasks: Mapping[str, Examples], folds: Mapping[str, Fold | None]
     Tasks with equal folds are cut together: a group is in one fold in all of them, and a moment too.
 
     Args:
-        tasks: The examples of each by its name, read with the columns that its fold names; the name of the only one
-            may be empty.
-        folds: Which part each task tests on, by the same names; None: none.
+        tasks: The examples of each, read with the columns that its fold names, by the place that errors name:
+            `tasks.intent`; an empty one for a task alone.
+        folds: Which part each task tests on, by the same places; None: none.
 
     Raises:
         InputError: A row has no group or time in its column, or the rows do not make such folds.
@@ -119,10 +119,10 @@ def _folded(cuts: Mapping[str, Cut], fold: Fold) -> dict[str, Cut]:
         # In time there is a part before all folds.
         if len(np.unique(folds[name])) < fold.of + (fold.time is not None):
             problem = f"its rows do not reach into each of {fold.of} folds"
-            raise InputError(problem, where=_place(name), mend="ask for fewer folds, or name another column")
+            raise InputError(problem, where=name or "data.fold", mend="ask for fewer folds, or name another column")
         test, train = np.flatnonzero(folds[name] == place), np.flatnonzero(folds[name] != place)
         if cut.moments is not None:
-            with within(_place(name)):
+            with within(name):
                 train = cut.apart(np.flatnonzero(folds[name] < place), test)
         folded[name] = dataclasses.replace(cut, train=train, test=test)
     return folded
@@ -141,7 +141,7 @@ def _fold_of_rows(cuts: Mapping[str, Cut], fold: Fold) -> dict[str, np.ndarray]:
         folds = _parted(group_folds(together, of=fold.of, seed=fold.seed, kinds=tasks), grouped)
     for name, cut in cuts.items():
         if cut.groups is None:
-            with within(_place(name)):
+            with within(name):
                 folds[name] = row_folds(cut.classes, of=fold.of, num_rows=len(cut.train), seed=fold.seed)
     return folds
 
@@ -186,7 +186,7 @@ def _refuse(examples: Examples, faulty: Any, problem: str, task: str) -> None:
     if len(rows):
         count = f"in {len(rows)} {'row' if len(rows) == 1 else 'rows'}, here first"
         mend = "give one to every row, or name another column"
-        with within(_place(task)):
+        with within(task):
             raise InputError(f"{problem} {count}", where=examples.where(int(rows[0])), mend=mend)
 
 
@@ -203,7 +203,3 @@ def _parted(values: np.ndarray, tasks: Mapping[str, Any]) -> dict[str, np.ndarra
     """The values of each task, of those of all one after the other."""
     ends = np.cumsum([len(rows) for rows in tasks.values()])
     return dict(zip(tasks, np.split(values, ends[:-1]), strict=True))
-
-
-def _place(task: str) -> str:
-    return task and f"tasks.{task}"

@@ -119,7 +119,9 @@ def _for_data(experiment: Experiment, *assignments: str) -> list[str]:
 
 def _progress(line: Mapping[str, Any], plan: CrossValidation) -> str:
     by_task = {f"{name}.": line["metrics"][name] for name in getattr(plan.experiment, "tasks", ())}
-    measured = [next(metric_numbers(own, task)) for task, own in (by_task or {"": line["metrics"]}).items()]
+    measured = [
+        next(metric_numbers(own, task), (task, None)) for task, own in (by_task or {"": line["metrics"]}).items()
+    ]
     shown = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in measured)
     number = f"fold {line['fold']}/{plan.folds}" + (f", seed {line['seed']}" if len(plan.seeds) > 1 else "")
     seconds = "" if line["seconds"] is None else f" ({line['seconds']:.0f} s)"

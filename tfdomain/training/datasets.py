@@ -91,23 +91,23 @@ def read_beside(
     """Reads what the experiments of several tasks name, each as if it were alone but for equal folds, cut together.
 
     Args:
-        experiments: That of each task by its name; errors name it, unless it is empty.
+        experiments: That of each task, by the place that errors name: `tasks.intent`; an empty one for a task alone.
         folder: Where their relative paths start.
         cache_dir: The folder of the row cache; None: the user's.
 
     Raises:
         InputError: A file, column, row or label of a task is wrong.
     """
-    files = {name: _Files(one, folder, cache_dir) for name, one in experiments.items()}
+    files = {place: _Files(one, folder, cache_dir) for place, one in experiments.items()}
     train: dict[str, Examples] = {}
-    for name, one in files.items():
-        with within(name and f"tasks.{name}"):
-            train[name] = one.train()
-    cuts = cut_examples(train, {name: one.data.fold for name, one in experiments.items()})
+    for place, one in files.items():
+        with within(place):
+            train[place] = one.train()
+    cuts = cut_examples(train, {place: one.data.fold for place, one in experiments.items()})
     read: dict[str, ExperimentData] = {}
-    for name, one in files.items():
-        with within(name and f"tasks.{name}"):
-            read[name] = one.parts(train[name], cuts[name])
+    for place, one in files.items():
+        with within(place):
+            read[place] = one.parts(train[place], cuts[place])
     return read
 
 

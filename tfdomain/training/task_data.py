@@ -46,7 +46,8 @@ def read_task_data(experiment: MultiTaskExperiment, folder: Path, cache_dir: Pat
         InputError: A file, column, row or label of a task is wrong.
     """
     alone = experiment.experiments()
-    read = read_beside(alone, folder, cache_dir)
+    read_at = read_beside({f"tasks.{name}": one for name, one in alone.items()}, folder, cache_dir)
+    read = dict(zip(alone, read_at.values(), strict=True))
     tasks = {
         name: (one.task, {"max_length": one.max_length, **one.model.settings(), **read[name].head})
         for name, one in alone.items()
