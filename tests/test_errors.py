@@ -1,6 +1,6 @@
 import pytest
 
-from tfdomain.errors import InputError, TfdomainError
+from tfdomain.errors import InputError, TfdomainError, within
 
 
 def test_the_line_says_where_what_and_the_mend():
@@ -21,3 +21,12 @@ def test_exit_codes_and_kinds():
     with pytest.raises(ValueError, match="p"):
         raise InputError("p")
     assert not issubclass(TfdomainError, ValueError)
+
+
+def test_a_place_is_named_before_that_of_wrong_input():
+    with pytest.raises(InputError, match=r"^tasks.intent: a.csv: p; m$"), within("tasks.intent"):
+        raise InputError("p", where="a.csv", mend="m")
+    with pytest.raises(InputError, match=r"^tasks.intent: p$"), within("tasks.intent"):
+        raise InputError("p")
+    with pytest.raises(InputError, match=r"^p$"), within(""):
+        raise InputError("p")

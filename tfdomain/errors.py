@@ -4,7 +4,10 @@ An error says in one line what was wrong, where, and how to mend it. The command
 that line alone and exits with `exit_code`; a traceback is shown only on `--debug`.
 """
 
-__all__ = ["InputError", "TfdomainError"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["InputError", "TfdomainError", "within"]
 
 
 class TfdomainError(Exception):
@@ -34,3 +37,22 @@ class InputError(TfdomainError, ValueError):
     """The caller's own mistake: a missing file, an unknown key, a value out of range."""
 
     exit_code = 2
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+    """Names a place before that of whatever input is found wrong in the block: whose file it is, among several.
+
+    Args:
+        place: Such as `tasks.intent`; an empty one names nothing.
+
+    Raises:
+        InputError: One was raised in the block.
+    """
+    try:
+        yield
+    except InputError as error:
+        if not place:
+            raise
+        where = place if error.where is None else f"{place}: {error.where}"
+        raise InputError(error.problem, where=where, mend=error.mend) from error

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfdomain.config.span import SpanData
 from tfdomain.data.answers import QuestionRows, read_answers
 from tfdomain.data.examples import Grouped, Reading
 from tfdomain.errors import InputError
@@ -248,7 +249,7 @@ def test_the_answers_of_real_files(data_dir, name, num_rows, misplaced, empty, l
 
 def test_examples_of_a_task(tmp_path):
     file = write(tmp_path / "dev.json", squad(ANSWERED, TWICE, IMPOSSIBLE))
-    rows = QuestionRows.read([file], None, Reading(for_training=True))
+    rows = QuestionRows.read([file], SpanData(train="-"), Reading(for_training=True))
     assert rows.learn() == {}
     assert [column.to_pylist() for column in rows.inputs] == [["首都?", "Which?", "Why?"], [CONTEXT] * 3]
     encoded = rows.encode({}, Reading())

@@ -7,7 +7,7 @@ import pytest
 
 from tfdomain.config import Fold, experiment_from
 from tfdomain.data.examples import Reading
-from tfdomain.data.held_out import cut_of
+from tfdomain.data.held_out import cut_examples
 from tfdomain.data.readers import read_examples
 from tfdomain.data.splits import split_rows
 from tfdomain.errors import InputError
@@ -28,41 +28,42 @@ def read(tmp_path, fold, task="classification", rows=None):
     return read_examples(task, [path], experiment.data, Reading(for_training=True, cache_dir=tmp_path / "cache"))
 
 
+def cut_of(examples, fold=None):
+    return cut_examples({"": examples}, {"": fold})[""]
+
+
 def folds_of(examples, **choices):
-    folds = [Fold(number=number, of=4, **choices) for number in range(1, 5)]
-    return [cut_of(examples, fold).fold(fold) for fold in folds]
+    return [cut_of(examples, Fold(number=number, of=4, **choices)) for number in range(1, 5)]
 
 
 def test_by_class(tmp_path):
-    parts = folds_of(read(tmp_path, {"number": 1, "of": 4}))
-    assert sorted(row for _, held in parts for row in held.tolist()) == list(range(40))
-    for kept, held in parts:
-        assert sorted([*kept, *held]) == list(range(40))
-        assert 2 <= sum(row % 4 == 0 for row in held) <= 3
+    cuts = folds_of(read(tmp_path, {"number": 1, "of": 4}))
+    assert sorted(row for cut in cuts for row in cut.test.tolist()) == list(range(40))
+    for cut in cuts:
+        assert sorted([*cut.train, *cut.test]) == list(range(40))
+        assert 2 <= sum(row % 4 == 0 for row in cut.test) <= 3
     again = folds_of(read(tmp_path, {"number": 1, "of": 4}), seed=5)
-    assert again[0][1].tolist() != parts[0][1].tolist()
+    assert again[0].test.tolist() != cuts[0].test.tolist()
 
 
 def test_by_group_and_the_share_of_validation_too(tmp_path):
     examples = read(tmp_path, {"number": 1, "of": 4, "group": "person"})
-    for kept, held in folds_of(examples, group="person"):
-        train, validation = cut_of(examples, Fold(number=1, of=4, group="person")).share(kept, 0.2, 0)
-        people = [{PEOPLE[row] for row in rows} for rows in (held, train, validation)]
+    for cut in folds_of(examples, group="person"):
+        people = [{PEOPLE[row] for row in rows} for rows in (cut.test, *cut.share(0.2, 0))]
         assert sum(map(len, people)) == 8 and set.union(*people) == set(PEOPLE)
 
 
 def test_by_time_and_the_share_of_validation_too(tmp_path):
     examples = read(tmp_path, {"number": 1, "of": 4, "time": "day"})
-    for kept, held in folds_of(examples, time="day"):
-        train, validation = cut_of(examples, Fold(number=1, of=4, time="day")).share(kept, 0.2, 0)
-        days = [[DAYS[row] for row in rows] for rows in (train, validation, held)]
+    for cut in folds_of(examples, time="day"):
+        days = [[DAYS[row] for row in rows] for rows in (*cut.share(0.2, 0), cut.test)]
         assert max(days[0]) < min(days[1]) <= max(days[1]) < min(days[2])
 
 
 def test_a_share_of_all_rows_is_what_split_rows_gives(tmp_path):
     examples = read(tmp_path, None)
     expected = split_rows(examples.strata(), share=0.2, num_rows=40, seed=3)
-    for one, other in zip(cut_of(examples).share(None, 0.2, 3), expected, strict=True):
+    for one, other in zip(cut_of(examples).share(0.2, 3), expected, strict=True):
         assert one.tolist() == other.tolist()
 
 
@@ -76,9 +77,6 @@ def test_columns_that_cannot_cut_are_refused(tmp_path):
         cut_of(
             read(tmp_path, {"number": 1, "of": 4, "group": "person"}, rows=rows), Fold(number=1, of=4, group="person")
         )
-    rows = [{"text": "my car", "entities": [[3, 6, "thing"]]}]
-    with pytest.raises(InputError, match="files of this task have no further columns"):
-        cut_of(read(tmp_path, None, "tagging", rows), Fold(number=1, of=4, group="person"))
 
 
 def test_scales_and_vocabularies_are_those_of_the_rows_trained_on(tmp_path):

@@ -73,10 +73,17 @@ def test_thresholds_and_costs_count(tiny_checkpoint):
         assert_measured_alike(model, truth, predictions, metric)
 
 
-@pytest.mark.parametrize("metric", ["exact_match", "hamming_loss", "log_loss", "macro_f1", "mean_average_precision"])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *("exact_match", "hamming_loss", "log_loss", "micro_f1", "macro_f1", "weighted_recall", "samples_f1"),
+        *("mean_average_precision", "per_label.b.precision", "per_label.b.roc_auc"),
+    ],
+)
 def test_of_labels_of_any_number(tiny_checkpoint, metric):
     random = np.random.default_rng(0)
-    model = tfdomain.MultiLabelClassifier.from_pretrained(tiny_checkpoint, labels=LABELS)
+    thresholds = {"a": 0.5, "b": 0.3, "c": 0.9}
+    model = tfdomain.MultiLabelClassifier.from_pretrained(tiny_checkpoint, labels=LABELS, threshold=thresholds)
     truth = random.integers(2, size=(NUM_ROWS, 3))
     assert_measured_alike(model, truth, random.uniform(size=(NUM_ROWS, 3)).astype("float32"), metric)
 
@@ -107,16 +114,25 @@ def test_of_a_tagger(tiny_checkpoint, metric, words):
         [{"label": one.label, "start": one.start, "end": one.end - (one.end == 7)} for one in row] for row in guessed
     ]
     assert_measured_alike(model, truth, predictions, metric)
+    if words:
+        assert_measured_alike(model, truth, predictions, "token_accuracy")
 
 
-@pytest.mark.parametrize("metric", ["exact_match", "answer_f1", "no_answer_accuracy"])
+@pytest.mark.parametrize("metric", ["exact_match", "answer_f1", "answerable_f1", "no_answer_accuracy"])
 def test_of_answers(tiny_checkpoint, metric):
     random = np.random.default_rng(0)
     model = tfdomain.SpanExtractor.from_pretrained(tiny_checkpoint)
     truth = np.array([[[0, 8]] if random.uniform() < 0.7 else [[0, 0]] for _ in range(NUM_ROWS)], "int32")
     answers = np.array([random.choice(["new card", "card", ""]) for _ in range(NUM_ROWS)], object)
     predictions = {"answer": answers, "context": np.full(NUM_ROWS, "new card is lost", object)}
-    assert_measured_alike(model, truth, predictions, metric)
+    right = assert_measured_alike(model, truth, predictions, metric).right
+    has_none = truth[:, 0, 1] == 0
+    if metric == "exact_match":
+        np.testing.assert_array_equal(right, answers == np.where(has_none, "", "new card"))
+    elif metric == "no_answer_accuracy":
+        np.testing.assert_array_equal(right, answers[has_none] == "")
+    else:
+        assert right is None
 
 
 def test_of_scored_pairs(tiny_checkpoint):

@@ -154,10 +154,6 @@ def test_what_cannot_be_validated_is_refused(experiment_file, tmp_path):
             tfdomain.cross_validate(experiment_file, tmp_path / "run", **choices)
     with pytest.raises(InputError, match=r"train.csv: has no column 'persn'; .*did you mean 'person'"):
         tfdomain.cross_validate(experiment_file, tmp_path / "run", group="persn")
-    values = {"name": "a", "encoder": "e", "task": "multitask", "tasks": {"x": {"data": {"train": "a.csv"}}}}
-    (tmp_path / "several.yaml").write_text(yaml.safe_dump(values))
-    with pytest.raises(InputError, match="has several tasks"):
-        tfdomain.cross_validate(tmp_path / "several.yaml", tmp_path / "several")
 
 
 def test_a_validation_share_is_cut_from_what_is_trained_on(experiment_file):

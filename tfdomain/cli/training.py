@@ -61,7 +61,7 @@ def validate(
     file: ExperimentArgument,
     folds: Annotated[int, typer.Option(help="How many parts the training rows are cut into.")] = 5,
     seeds: Annotated[int, typer.Option(help="How often, each time with another seed.")] = 1,
-    group: Annotated[str | None, typer.Option(help="Rows with one value here stay in one fold.")] = None,
+    group: Annotated[str | None, typer.Option(help="Rows with one value in this column stay in one fold.")] = None,
     time: Annotated[
         str | None, typer.Option(help="Folds in the order of this column, each after its training.")
     ] = None,

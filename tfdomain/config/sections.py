@@ -49,7 +49,7 @@ class Fold(Section):
     Attributes:
         number: Which part, from 1.
         of: How many parts there are.
-        group: The column whose rows of one value stay in one part.
+        group: The column whose rows of one value stay in one part; of CoNLL files `document`.
         time: The column that rows are put in order by: tested on is what comes after everything that is trained on.
         seed: Decides which rows are in which part; with `time` it decides nothing.
     """

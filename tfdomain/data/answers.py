@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from tfdomain.data.examples import Encoded, Reading
+from tfdomain.data.examples import Encoded, Reading, fold_columns
 from tfdomain.data.faults import Fault, Faults
-from tfdomain.data.sources import explained_reading
+from tfdomain.data.rest import as_json
+from tfdomain.data.sources import explained_reading, unknown_column
 from tfdomain.data.squad import Answer, Question, is_flat, question_id, read_question, read_records
 from tfdomain.data.values import as_text_array, fingerprint
 from tfdomain.errors import InputError
@@ -28,6 +29,7 @@ def read_answers(
     on_bad_row: Literal["refuse", "skip"] = "refuse",
     skip_mend: str = "set `data.on_bad_row: skip`",
     require_answers: bool = True,
+    further: Sequence[str] = (),
 ) -> "QuestionRows":
     """Reads questions with their contexts and answers; `.json` is SQuAD's form, `.jsonl` and `.ndjson` the flat one.
 
@@ -42,10 +44,11 @@ def read_answers(
         skip_mend: How the caller's user asks for `"skip"`, for the message that refuses.
         require_answers: Whether every question must say its answers, if only that it has none; False
             reads files of questions to ask.
+        further: More keys to read of each question, of SQuAD's form also of its paragraph and its article.
 
     Raises:
-        InputError: An unknown ending, a file that cannot be read or is not in SQuAD's form, no questions,
-            or faults when they are refused: the first five are named, with the nearest place where an
+        InputError: An unknown ending, a file that cannot be read or is not in SQuAD's form, no questions, none with
+            a further key, or faults when they are refused: the first five are named, with the nearest place where an
             answer does stand, and all are counted.
     """
     if on_bad_row not in ("refuse", "skip"):
@@ -54,11 +57,12 @@ def read_answers(
         raise InputError("no file is named", where="data", mend="give at least one file")
     paths, faults = [Path(file) for file in files], Faults()
     questions: list[Question] = []
+    columns: dict[str, list[Any]] = {name: [] for name in further}
     num_left_out, file_ends, hashes = 0, [], []
     for index, path in enumerate(paths):
         with explained_reading(path):
             hashes.append(hash_file(path))
-        before = len(questions) + num_left_out
+        before, met = len(questions) + num_left_out, dict[str, None]()
         for line, record in read_records(path):
             question, problems = read_question(line, record, require_answers)
             name = "" if is_flat(path) else f"question {question_id(record, line)!r}: "
@@ -68,13 +72,25 @@ def read_answers(
                 num_left_out += 1
             else:
                 questions.append(question)
+                met |= dict.fromkeys(record)
+                for name in further:
+                    columns[name].append(record.get(name))  # type: ignore[union-attr]
         if len(questions) + num_left_out == before:
             raise InputError("has no questions", where=str(path), mend="give a file with questions")
+        for name in further:
+            if met and name not in met:
+                raise unknown_column(name, list(met), path)
         file_ends.append(len(questions))
     if faults.count and (on_bad_row == "refuse" or not questions):
         raise _refusal(faults, paths, skip_mend if on_bad_row == "refuse" else None)
     return QuestionRows(
-        questions, files=paths, file_hashes=hashes, file_ends=file_ends, faults=faults, num_left_out=num_left_out
+        questions,
+        files=paths,
+        file_hashes=hashes,
+        file_ends=file_ends,
+        faults=faults,
+        num_left_out=num_left_out,
+        further=columns,
     )
 
 
@@ -86,6 +102,7 @@ class QuestionRows:
         contexts: Strings `[num_rows]`, in Arrow.
         answers: The answers of each row; none where its context holds none.
         ids: The questions' ids; where a file has none, the number of the question in it.
+        further: The value of each row under each further key that was read; None where it has none.
         files: The files that the rows came from, in order.
         file_hashes: The SHA-256 of each file.
         fingerprint: A SHA-256 that is equal for equal rows.
@@ -104,8 +121,10 @@ class QuestionRows:
         file_ends: Sequence[int] = (),
         faults: Faults | None = None,
         num_left_out: int = 0,
+        further: Mapping[str, list[Any]] | None = None,
     ):
         faults = faults or Faults()
+        self.further = dict(further or {})
         self.questions = as_text_array([each.question for each in questions], "questions")
         self.contexts = as_text_array([each.context for each in questions], "contexts")
         self.answers = [each.answers for each in questions]
@@ -116,12 +135,14 @@ class QuestionRows:
         self._lines, self._file_ends = [each.line for each in questions], list(file_ends)
         ids = as_text_array(self.ids, "ids")
         answers = as_text_array([json.dumps(each) for each in self.answers], "answers")
-        self.fingerprint = fingerprint(self.questions, self.contexts, ids, answers)
+        others = [as_text_array([as_json(value) for value in column], name) for name, column in self.further.items()]
+        self.fingerprint = fingerprint(self.questions, self.contexts, ids, answers, *others)
 
     @classmethod
     def read(cls, files: Sequence[Path], data: Any, reading: Reading) -> "QuestionRows":
         """Reads labelled questions; `tfdomain.data.readers` tells of the arguments."""
-        return read_answers(files, on_bad_row=reading.on_bad_row, skip_mend=reading.skip_mend)
+        choices: dict[str, Any] = {"on_bad_row": reading.on_bad_row, "skip_mend": reading.skip_mend}
+        return read_answers(files, **choices, further=fold_columns(data, reading))
 
     @classmethod
     def from_columns(
@@ -182,6 +203,10 @@ class QuestionRows:
     def inputs(self) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
         """The questions and the contexts."""
         return self.questions, self.contexts
+
+    def column(self, name: str) -> list[Any]:
+        """The value of each question under a further key that was read."""
+        return self.further[name]
 
     def learn(self, rows: np.ndarray | None = None) -> dict[str, Any]:
         """Nothing: a model of questions has no labels.

@@ -27,11 +27,15 @@ _DOCUMENT_START = "-DOCSTART-"
 
 
 class Sentence(NamedTuple):
-    """The words of a sentence and their tags; word `i` stands in line `line + i` of its file."""
+    """The words of a sentence and their tags; word `i` stands in line `line + i` of its file.
+
+    `document` is how many lines of `-DOCSTART-` stand before it in the file.
+    """
 
     line: int
     words: list[str]
     tags: list[str]
+    document: int = 0
 
 
 def read_conll(
@@ -68,7 +72,7 @@ def read_conll(
     head, layout = _find_layout(lines, path, words, tags)
     if layout is None:
         return
-    sentence = Sentence(0, [], [])
+    sentence, document = Sentence(0, [], []), 0
     problem: tuple[str, int] | None = None
     for number, line in chain(head, lines):
         fields = [] if line is None else layout.split(line)
@@ -77,6 +81,7 @@ def read_conll(
         if line is not None and (not fields or fields[0] == _DOCUMENT_START):
             yield from _ended(sentence, problem, report)
             sentence, problem = Sentence(0, [], []), None
+            document += bool(fields)
         elif problem is None:
             if line is None:
                 problem = BROKEN_UTF8, number
@@ -86,7 +91,7 @@ def read_conll(
                 problem = f"no {'tag' if fields[layout.word] else 'word'}", number
             else:
                 if not sentence.words:
-                    sentence = Sentence(number, [], [])
+                    sentence = Sentence(number, [], [], document)
                 sentence.words.append(fields[layout.word])
                 sentence.tags.append(fields[layout.tag])
     yield from _ended(sentence, problem, report)

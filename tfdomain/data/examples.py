@@ -7,9 +7,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from tfdomain.config import DataFiles
 from tfdomain.data.faults import Fault
 
-__all__ = ["Encoded", "Examples", "Grouped", "Reading"]
+__all__ = ["Encoded", "Examples", "Grouped", "Reading", "fold_columns"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +80,9 @@ class Examples(Protocol):
     def __len__(self) -> int:
         """The number of examples."""
 
+    def column(self, name: str) -> list[Any]:
+        """The value of each example, `[n]`, in one of `fold_columns`; None where it has none."""
+
     def where(self, row: int) -> str:
         """A row's place, for messages."""
 
@@ -98,6 +102,12 @@ class Examples(Protocol):
 
     def encode(self, head: Mapping[str, Any], reading: Reading) -> Encoded:
         """The labels for a model whose `settings` hold what `learn` gave for the training examples."""
+
+
+def fold_columns(data: DataFiles, reading: Reading) -> list[str]:
+    """The columns beside its own that a task reads: those that training examples are cut by."""
+    # No other file is asked for them.
+    return data.fold.columns if reading.for_training and data.fold is not None else []
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ Reference: Xu et al., "CLUENER2020: Fine-grained Named Entity Recognition Datase
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -32,11 +32,12 @@ _GAP = re.compile(r"[ \t\r\n]*")
 
 
 class SpanRecord(NamedTuple):
-    """A text, the line that its record starts on, and its entities as the record lists them."""
+    """A text, the line that its record starts on, its entities as the record lists them, and further values of it."""
 
     line: int
     text: str
     entities: list[Entity]
+    further: tuple[Any, ...] = ()
 
 
 def read_span_records(
@@ -48,6 +49,7 @@ def read_span_records(
     text: str = "text",
     entities: str | None = None,
     ends: Literal["exclusive", "inclusive"] = "exclusive",
+    further: Sequence[str] = (),
     may_be_empty: bool = False,
     advance: Advance | None = None,
 ) -> Iterator[SpanRecord]:
@@ -62,6 +64,7 @@ def read_span_records(
         text: The key or column of the text.
         entities: The key or column of the entities; None: the first of `ENTITY_KEYS` that a record has.
         ends: Whether the ends of listed spans lie after their last character or on it. CLUENER's lie on it.
+        further: More keys or columns to give of each record, None where it lacks one.
         may_be_empty: Whether a file without a byte is one without records.
         advance: Told of the bytes read.
 
@@ -70,7 +73,7 @@ def read_span_records(
     """
     if ends not in ("exclusive", "inclusive"):
         raise InputError(f"is {ends!r}", where="ends", mend="choose exclusive or inclusive")
-    reader = _Reader(path, text, entities, ends, report)
+    reader = _Reader(path, text, entities, ends, further, report)
     if kind in ("csv", "tsv"):
         yield from reader.of_columns(zipped, "," if kind == "csv" else "\t", advance)
         return
@@ -85,8 +88,8 @@ def read_span_records(
 class _Reader:
     """Turns decoded records into texts and entities, and remembers which keys it has met."""
 
-    def __init__(self, path: Path, text: str, entities: str | None, ends: str, report: Report):
-        self.path, self.text, self.report = path, text, report
+    def __init__(self, path: Path, text: str, entities: str | None, ends: str, further: Sequence[str], report: Report):
+        self.path, self.text, self.further, self.report = path, text, further, report
         self.wanted = ENTITY_KEYS if entities is None else (entities,)
         self.inclusive = ends == "inclusive"
         self.met: dict[str, None] = {}
@@ -94,15 +97,17 @@ class _Reader:
     def of_columns(self, zipped: bool, delimiter: str, advance: Advance | None) -> Iterator[SpanRecord]:
         column = self.wanted[0] if len(self.wanted) == 1 else self._entity_column(zipped, delimiter)
         shared: dict[str, Any] = {"delimiter": delimiter, "zipped": zipped, "report": self.report, "advance": advance}
-        for block in read_delimited(self.path, columns=[self.text, column], **shared):
-            texts, spans = (block.columns[name].to_pylist() for name in (self.text, column))
-            for line, text, cell in zip(block.line_numbers.tolist(), texts, spans, strict=True):
+        columns = list(dict.fromkeys([self.text, column, *self.further]))
+        for block in read_delimited(self.path, columns=columns, **shared):
+            rows = zip(*(block.columns[name].to_pylist() for name in columns), strict=True)
+            for line, row in zip(block.line_numbers.tolist(), rows, strict=True):
+                values = dict(zip(columns, row, strict=True))
                 try:
-                    value = json.loads(cell) if cell.strip() else None
+                    spans = json.loads(values[column]) if values[column].strip() else None
                 except (ValueError, RecursionError):
                     self.report(f"the value of {column!r} is not JSON", [line])
                     continue
-                record = self.record(line, {self.text: text, column: value})
+                record = self.record(line, values | {column: spans})
                 if record is not None:
                     yield record
 
@@ -120,6 +125,9 @@ class _Reader:
             raise unknown_column(self.text, list(self.met), self.path)
         if not self.met.keys() & set(self.wanted):
             raise self._no_entities(list(self.met))
+        for name in self.further:
+            if name not in self.met:
+                raise unknown_column(name, list(self.met), self.path)
 
     def _no_entities(self, names: list[str]) -> InputError:
         if len(self.wanted) == 1:
@@ -152,7 +160,8 @@ class _Reader:
             raise InputError(f"no entities in {key!r} (where a text has none, write [])")
         if not isinstance(spans, list | dict):
             raise InputError(f"the value of {key!r} is {kind_of(spans)}, not a list or an object of entities")
-        return SpanRecord(line, text, entities_in(spans, text, inclusive=self.inclusive))
+        entities = entities_in(spans, text, inclusive=self.inclusive)
+        return SpanRecord(line, text, entities, tuple(value.get(name) for name in self.further))
 
 
 def _json_lines(blocks: Iterator[bytes], report: Report) -> Iterator[tuple[int, Any]]:

@@ -121,15 +121,17 @@ def row_folds(labels: Any | None, *, of: int, num_rows: int, seed: int = 0) -> n
     return folds
 
 
-def group_folds(groups: Any, *, of: int, seed: int = 0) -> np.ndarray:
+def group_folds(groups: Any, *, of: int, seed: int = 0, kinds: np.ndarray | None = None) -> np.ndarray:
     """Deals rows out to folds so that all rows of a group are in one.
 
-    Each group, the largest first and in a random order among equal ones, goes to the fold with the fewest rows.
+    Each group, the largest first and in a random order among equal ones, goes to the fold with the fewest rows; where
+    rows are of several kinds, to the one with the fewest of its own kinds.
 
     Args:
         groups: As for `split_groups`.
         of: How many folds.
         seed: Decides which groups; at least 0.
+        kinds: Integers `[num_rows]` from 0, each there: of every kind folds are to have like numbers. None: one kind.
 
     Returns:
         int64 `[num_rows]`, the fold of each row, from 0.
@@ -138,12 +140,17 @@ def group_folds(groups: Any, *, of: int, seed: int = 0) -> np.ndarray:
         InputError: There are fewer groups than folds.
     """
     of_row = label_ids(groups, label_names(groups))
-    sizes = np.bincount(of_row)
+    kinds = np.zeros(len(of_row), np.int64) if kinds is None else kinds
+    sizes = np.zeros((of_row.max(initial=-1) + 1, kinds.max(initial=0) + 1), np.int64)
+    np.add.at(sizes, (of_row, kinds), 1)
     _check_folds(of, len(sizes), "groups of rows that stay together")
+    totals = sizes.sum(axis=0)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(sizes))
-    filled, fold_of_group = np.zeros(of, np.int64), np.empty(len(sizes), np.int64)
-    for group in order[np.argsort(-sizes[order], kind="stable")].tolist():
-        fold_of_group[group] = np.argmin(filled)
+    order = order[np.argsort(-(sizes / totals).sum(axis=1)[order], kind="stable")]
+    # Whole numbers until they are weighed: folds that are equally full stay so whatever the order they were filled in.
+    filled, fold_of_group = np.zeros((of, len(totals)), np.int64), np.empty(len(sizes), np.int64)
+    for group, weights in zip(order.tolist(), (sizes / totals**2)[order], strict=True):
+        fold_of_group[group] = np.argmin(filled @ weights)
         filled[fold_of_group[group]] += sizes[group]
     return fold_of_group[of_row]
 

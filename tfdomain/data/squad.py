@@ -24,6 +24,7 @@ __all__ = ["Answer", "Question", "flat_files", "is_flat", "question_id", "read_q
 
 SQUAD_ENDING = ".json"
 FLAT_ENDINGS = (".jsonl", ".ndjson")
+_OF_QUESTION = ("id", "question", "answers", "is_impossible")
 
 
 class Answer(NamedTuple):
@@ -53,7 +54,8 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """Each question of a file.
 
     Returns:
-        Its line (in SQuAD's form: its number), and its object or what is wrong with the line.
+        Its line (in SQuAD's form: its number), and its object or what is wrong with the line. In SQuAD's form the
+        object has what its article and its paragraph say of themselves too, such as the article's `title`.
 
     Raises:
         InputError: An unknown ending, a file that cannot be read, or one that is not in SQuAD's form.
@@ -92,8 +94,14 @@ def _squad_records(content: bytes, path: Path) -> Iterator[dict[str, Any]]:
         raise InputError(f"is not JSON ({error})", where=str(path), mend=mend) from None
     for article_path, article in _items(value, "data", "", path):
         for paragraph_path, paragraph in _items(article, "paragraphs", article_path, path):
+            shared = _plain(article) | _plain(paragraph) | {"context": paragraph.get("context")}
             for _, question in _items(paragraph, "qas", paragraph_path, path):
-                yield {"context": paragraph.get("context")} | question
+                yield shared | question
+
+
+def _plain(part: dict[str, Any]) -> dict[str, Any]:
+    """What an article or a paragraph holds beside its parts, but for what a question has of its own."""
+    return {key: value for key, value in part.items() if key not in _OF_QUESTION and not isinstance(value, list | dict)}
 
 
 def _items(value: Any, key: str, parent: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pyarrow as pa
 
-from tfdomain.data.examples import Encoded, Reading
+from tfdomain.data.examples import Encoded, Reading, fold_columns
 from tfdomain.data.file_examples import FileExamples
 from tfdomain.data.labels import alike, label_ids
 from tfdomain.data.tag_schemes import Entity
@@ -69,6 +69,7 @@ class TaggedExamples(FileExamples):
             on_bad_row=reading.on_bad_row,
             on_illegal_tags=data.on_illegal_tags,
             on_overlap=data.on_overlap,
+            further=fold_columns(data, reading),
             skip_mend=reading.skip_mend,
         )
         return cls(rows)
@@ -77,6 +78,10 @@ class TaggedExamples(FileExamples):
     def inputs(self) -> pa.ChunkedArray:
         """The texts."""
         return self.rows.texts
+
+    def column(self, name: str) -> list[Any]:
+        """The value of each text in a further column that was read."""
+        return self.rows.further[name]
 
     def learn(self, rows: np.ndarray | None = None) -> dict[str, Any]:
         """The entity types as `labels`, and what stands between words as `joiner`.

@@ -3,6 +3,7 @@
 What decides how they are read, the scheme of the tags and what stands between words, is told from all of them.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tfdomain.data.tagging_collector import Collector
 from tfdomain.errors import InputError
 
 __all__ = ["read_sentences"]
+
+DOCUMENT = "document"
+"""What the field of a sentence is called that no column has: between which lines of `-DOCSTART-` it stands."""
 
 
 def read_sentences(
@@ -25,6 +29,7 @@ def read_sentences(
     scheme: str,
     joiner: str | None,
     repair: bool,
+    further: Sequence[str],
     may_be_empty: bool,
     advance: Advance | None,
 ) -> tuple[str, str]:
@@ -39,6 +44,7 @@ def read_sentences(
         scheme: One of `tag_schemes.SCHEMES`, or `"auto"`.
         joiner: What to put between words; None: what `choose_joiner` says.
         repair: Whether tags that break the scheme are repaired; else they are faults.
+        further: Columns beside words and tags; there is none but `DOCUMENT`.
         may_be_empty: Whether a file without a byte is one without sentences.
         advance: Told of the bytes read.
 
@@ -46,7 +52,7 @@ def read_sentences(
         The scheme and the joiner.
 
     Raises:
-        InputError: A file cannot be read, or its tags fit no scheme.
+        InputError: A file cannot be read, has no such columns or documents, or its tags fit no scheme.
     """
     sentences = []
     for index, file in enumerate(files):
@@ -59,7 +65,9 @@ def read_sentences(
             may_be_empty=may_be_empty,
             advance=advance,
         )
-        sentences += [(index, sentence) for sentence in read]
+        found = [(index, sentence) for sentence in read]
+        _check_further(further, file, found)
+        sentences += found
     sentences = _with_known_tags(sentences, scheme, collector)
     if scheme == "auto":
         try:
@@ -76,12 +84,24 @@ def read_sentences(
             continue
         collector.num_repaired += len(illegal)
         text, places = join_words(sentence.words, joiner)
-        found = [
+        entities = [
             Entity(label, places[start][0], places[end - 1][1])
             for label, start, end in entities_of(sentence.tags, scheme, repair=True)
         ]
-        collector.add(index, sentence.line, text, found, places)
+        document = f"document {index}.{sentence.document}"
+        collector.add(index, sentence.line, text, entities, places, further=tuple(document for _ in further))
     return scheme, joiner
+
+
+def _check_further(further: Sequence[str], file: Path, sentences: list[tuple[int, Sentence]]) -> None:
+    """Refuses columns that CoNLL files do not have, and files whose documents are not told apart."""
+    for name in further:
+        if name != DOCUMENT:
+            mend = f"leave it out; {DOCUMENT!r} names what stands between lines of -DOCSTART-"
+            raise InputError(f"columns of words and tags have no field {name!r}", where=str(file), mend=mend)
+        if sentences and not any(sentence.document for _, sentence in sentences):
+            mend = f"put a line of -DOCSTART- before each document, or leave {DOCUMENT!r} out"
+            raise InputError("does not tell where its documents begin", where=str(file), mend=mend)
 
 
 def _with_known_tags(

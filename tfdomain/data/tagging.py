@@ -48,6 +48,7 @@ class TaggedRows:
         texts: Strings `[num_rows]`.
         entities: The entities of each text, sorted by their start; none overlap.
         words: The start and end of each word of each text, where the files gave words; else None.
+        further: The value of each row in each further column that was asked for; None where it has none.
         labels: The labels of all entities, sorted.
         joiner: What was put between words; None where the files gave texts.
         scheme: The scheme that tags were read by; None where the files gave spans.
@@ -65,6 +66,7 @@ class TaggedRows:
     texts: pa.ChunkedArray
     entities: list[list[Entity]]
     words: list[list[tuple[int, int]]] | None
+    further: dict[str, list[Any]]
     labels: list[str]
     joiner: str | None
     scheme: str | None
@@ -124,6 +126,7 @@ def read_tagged(
     on_bad_row: Literal["refuse", "skip"] = "refuse",
     on_illegal_tags: Literal["refuse", "repair"] = "refuse",
     on_overlap: Literal["refuse", "longest"] = "refuse",
+    further: Sequence[str] = (),
     skip_mend: str = "set `data.on_bad_row: skip`",
     require_rows: bool = True,
 ) -> TaggedRows:
@@ -143,6 +146,7 @@ def read_tagged(
         on_bad_row: `"refuse"` raises when any row has a fault; `"skip"` leaves such rows out.
         on_illegal_tags: `"refuse"` makes tags that break the scheme a fault; `"repair"` reads them as conlleval does.
         on_overlap: `"refuse"` makes overlapping entities a fault; `"longest"` keeps the longest of them.
+        further: More keys or columns to read; of CoNLL only `document`, which names the document of each sentence.
         skip_mend: How the caller's user asks for `"skip"`, for the message that refuses.
         require_rows: Whether a file without rows is refused.
 
@@ -173,19 +177,21 @@ def read_tagged(
                 scheme=scheme if scheme == "auto" else scheme_named(scheme),
                 joiner=joiner,
                 repair=on_illegal_tags == "repair",
+                further=further,
                 **shared,
             )
         else:
-            shared |= {"text": text, "entities": entities, "ends": ends}
+            shared |= {"text": text, "entities": entities, "ends": ends, "further": further}
             for index, (kind, zipped) in enumerate(forms):
                 report = partial(collector.faults.add, index)
                 for record in read_span_records(paths[index], kind=kind, zipped=zipped, report=report, **shared):
-                    collector.add(index, record.line, record.text, record.entities)
+                    collector.add(index, record.line, record.text, record.entities, further=record.further)
     collector.finish(refuse=on_bad_row == "refuse", require_rows=require_rows, skip_mend=skip_mend)
     return TaggedRows(
         texts=collector.text_column(),
         entities=collector.entities,
         words=collector.words if has_words else None,
+        further={name: [row[place] for row in collector.further] for place, name in enumerate(further)},
         labels=sorted({entity.label for row in collector.entities for entity in row}),
         joiner=joiner if has_words else None,
         scheme=detected,

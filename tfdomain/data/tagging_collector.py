@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from tfdomain.data.entity_spans import keep_longest, overlap_problem, span_problem
 from tfdomain.data.faults import Faults
+from tfdomain.data.rest import as_json
 from tfdomain.data.tag_schemes import Entity
 from tfdomain.data.values import fingerprint
 from tfdomain.errors import InputError
@@ -38,13 +39,20 @@ class Collector:
         self.texts: list[str] = []
         self.entities: list[list[Entity]] = []
         self.words: list[list[tuple[int, int]]] = []
+        self.further: list[tuple[Any, ...]] = []
         self.num_repaired = self.num_dropped = 0
         self._mends: dict[str, None] = {}
 
     def add(
-        self, file: int, line: int, text: str, entities: Sequence[Entity], words: list[tuple[int, int]] | None = None
+        self,
+        file: int,
+        line: int,
+        text: str,
+        entities: Sequence[Entity],
+        words: list[tuple[int, int]] | None = None,
+        further: tuple[Any, ...] = (),
     ) -> None:
-        """Takes a row, or counts it as faulty."""
+        """Takes a row, or counts it as faulty; `further` has its values in columns beside those of its task."""
         entities = sorted(entities, key=lambda entity: (entity.start, entity.end, entity.label))
         problem = next(filter(None, (span_problem(text, entity) for entity in entities)), None)
         if problem is None and not text.strip():
@@ -64,6 +72,7 @@ class Collector:
         self.lines.append(line)
         self.texts.append(text)
         self.entities.append(entities)
+        self.further.append(further)
         if words is not None:
             self.words.append(words)
 
@@ -88,7 +97,7 @@ class Collector:
         return pa.chunked_array(chunks, pa.string())
 
     def fingerprint(self) -> str:
-        """A SHA-256 over texts, entities and words."""
+        """A SHA-256 over texts, entities and words, and what further columns hold."""
         total = hashlib.sha256(fingerprint(self.text_column()).encode())
         labels = [entity.label for row in self.entities for entity in row]
         total.update(fingerprint(pa.chunked_array([pa.array(labels, pa.string())])).encode())
@@ -96,4 +105,6 @@ class Collector:
         numbers = [len(row) for row in self.entities], places, chain.from_iterable(chain.from_iterable(self.words))
         for values in numbers:
             total.update(hashlib.sha256(np.fromiter(values, np.int32).tobytes()).digest())
+        if any(self.further):
+            total.update(fingerprint(pa.chunked_array([pa.array(map(as_json, self.further), pa.string())])).encode())
         return total.hexdigest()

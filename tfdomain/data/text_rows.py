@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from tfdomain.data.examples import Reading
+from tfdomain.data.examples import Reading, fold_columns
 from tfdomain.data.features import FeatureKind, FeatureSpec, feature_arrays, guess_kind, learn_features
 from tfdomain.data.file_examples import FileExamples
 from tfdomain.data.rows import Rows, read_rows
@@ -36,9 +36,7 @@ class TextRows(FileExamples):
     def read(cls, files: Sequence[Path], data: Any, reading: Reading) -> Self:
         """Reads CSV, TSV, JSON Lines or Parquet files; `tfdomain.data.readers` tells of the arguments."""
         columns = cls.columns(data)
-        # What folds are cut by is asked of no other file.
-        cut_by = data.fold.columns if reading.for_training and data.fold is not None else []
-        columns["extra"] = [*columns.get("extra", ()), *data.feature_kinds, *cut_by]
+        columns["extra"] = [*columns.get("extra", ()), *data.feature_kinds, *fold_columns(data, reading)]
         rows = read_rows(
             files,
             texts=data.text_columns,
@@ -56,9 +54,9 @@ class TextRows(FileExamples):
         """The columns beside the texts, as `read_rows` takes them: `label`, `extra`."""
         return {}
 
-    def column(self, name: str) -> pa.ChunkedArray:
-        """A column that was read, `[n]`."""
-        return self.rows.table.column(name)
+    def column(self, name: str) -> list[Any]:
+        """The values of a column that was read, `[n]`."""
+        return self.rows.table.column(name).to_pylist()
 
     @property
     def inputs(self) -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tfdomain.errors import InputError
-from tfdomain.metrics.confusion import CONFUSION_SCORES, confusion_scores
+from tfdomain.metrics.confusion import confusion_scores
 from tfdomain.metrics.entities import count_entities, entity_scores
+from tfdomain.metrics.multilabel import counted_label_scores
 from tfdomain.metrics.pairs import PAIR_SCORES, pair_rankings
 from tfdomain.metrics.retrieval import retrieval_metrics
 from tfdomain.metrics.selection import metric_value
@@ -18,9 +19,12 @@ from tfdomain.models.base import TextModel
 
 __all__ = ["Statistic", "statistic_of"]
 
-# Means over the rows, whatever the task: each row has a value of its own, which is the metric of this row alone.
-ROW_MEANS = ("exact_match", "answer_f1", "hamming_loss", "log_loss", "mse", "mae", "cost")
-ENTITY_SCORES = ("entity_precision", "entity_recall", "entity_f1", "macro_entity_f1")
+# Means over the rows, whatever the task: each row has a value of its own, which is the metric of this row alone. The
+# last two are means over the questions with an answer, and over those without: which these are, no model decides.
+ROW_MEANS = (
+    *("exact_match", "answer_f1", "hamming_loss", "log_loss", "mse", "mae", "cost"),
+    *("answerable_f1", "no_answer_accuracy"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Statistic:
         num_units: How many rows there are to draw from; of a search its queries.
         of_rows: The metric of some of them, int64 `[m]`, a row more than once perhaps; NaN where they leave it
             undefined.
-        values: Float `[num_units]`, each row's own value, where the metric is the mean of these; else None.
+        values: Float `[num_units]`, each row's own value, where the metric is the mean of these; NaN for a row that has
+            none, whatever the model. Else None.
     """
 
     num_units: int
@@ -45,8 +50,9 @@ class Statistic:
 
     @property
     def right(self) -> np.ndarray | None:
-        """Bool `[num_units]`, where the model is right, if the metric is the share of such rows; else None."""
-        return None if self.values is None or not np.isin(self.values, (0, 1)).all() else self.values == 1
+        """Bool, for each row with a value whether the model is right, if the metric is the share of such; else None."""
+        values = None if self.values is None else _defined(self.values)
+        return None if values is None or not np.isin(values, (0, 1)).all() else values == 1
 
 
 def statistic_of(model: TextModel, truth: Any, predictions: Any, metric: str) -> Statistic:
@@ -73,12 +79,32 @@ def statistic_of(model: TextModel, truth: Any, predictions: Any, metric: str) ->
         return _value(model.measure(_take(truth, rows), _take(predictions, rows)), metric)
 
     if metric in ROW_MEANS:
-        return _mean_of(np.array([of_rows(row) for row in np.arange(num_rows)[:, None]]))
+        return _mean_of(_of_each_row(model, truth, predictions, metric))
     return Statistic(num_rows, of_rows)
 
 
+def _of_each_row(model: TextModel, truth: Any, predictions: Any, metric: str) -> np.ndarray:
+    """The metric of each row alone, float64 `[n]`; NaN where the row leaves it undefined."""
+    rows = np.arange(len(truth))[:, None]
+    return np.array([_value(model.measure(_take(truth, row), _take(predictions, row)), metric) for row in rows])
+
+
 def _mean_of(values: np.ndarray) -> Statistic:
-    return Statistic(len(values), lambda rows: float(values[rows].mean()), values)
+    def of_rows(rows: np.ndarray) -> float:
+        drawn = _defined(values[rows])
+        return float(drawn.mean()) if len(drawn) else math.nan
+
+    return Statistic(len(values), of_rows, values)
+
+
+def _defined(values: np.ndarray) -> np.ndarray:
+    return values[~np.isnan(values)]
+
+
+def _counted(num_rows: int, measure: Callable[[np.ndarray], Mapping[str, Any]], metric: str) -> Statistic | None:
+    """The metric by what is counted of rows, int64 `[m]`; None where it is none of what `measure` gives."""
+    statistic = Statistic(num_rows, lambda rows: _value(measure(rows), metric))
+    return None if math.isnan(statistic.value) else statistic
 
 
 def _classified(model: Any, truth: Any, predictions: np.ndarray, metric: str) -> Statistic | None:
@@ -86,34 +112,56 @@ def _classified(model: Any, truth: Any, predictions: np.ndarray, metric: str) ->
     given, labels = model.given(predictions), np.asarray(truth)
     if metric == "accuracy":
         return _mean_of((given == labels).astype("float64"))
-    if metric not in CONFUSION_SCORES:
-        return None
     size = len(model.labels)
     cells = labels.astype("int64") * size + given
 
-    def of_rows(rows: np.ndarray) -> float:
-        matrix = np.bincount(cells[rows], minlength=size * size).reshape(size, size)
-        return float(confusion_scores(matrix)[metric])
+    def measure(rows: np.ndarray) -> dict[str, Any]:
+        return confusion_scores(np.bincount(cells[rows], minlength=size * size).reshape(size, size))
 
-    return Statistic(len(cells), of_rows)
+    return _counted(len(cells), measure, metric)
+
+
+def _labelled(model: Any, truth: Any, predictions: np.ndarray, metric: str) -> Statistic | None:
+    """By the confusion matrices of the labels."""
+    size = len(model.labels)
+    given = predictions >= model.thresholds
+    # Which cell of its label's matrix each is counted in, int64 [rows, labels].
+    cells = 4 * np.arange(size) + 2 * (np.asarray(truth) > 0) + given
+
+    def measure(rows: np.ndarray) -> dict[str, Any]:
+        counts = np.bincount(cells[rows].ravel(), minlength=4 * size)
+        return counted_label_scores(counts.reshape(size, 2, 2), model.labels)
+
+    return _counted(len(cells), measure, metric)
 
 
 def _tagged(model: Any, truth: Any, predictions: Any, metric: str) -> Statistic | None:
-    """By the numbers of entities in each text."""
-    if metric not in ENTITY_SCORES:
-        return None
+    """By the numbers of entities in each text; the accuracy of words by the numbers of words."""
+    if metric == "token_accuracy":
+        shares = _of_each_row(model, truth, predictions, metric)
+        num_words = np.array([len(each.words) for each in truth])
+        agreeing = np.where(num_words > 0, shares * num_words, 0)
+        return _ratio_of(agreeing, num_words)
     true, found, _ = model.judged_spans(truth, predictions)
     counted = [count_entities(*texts) for texts in zip(true, found, strict=True)]
     names = sorted({label for counters in counted for one in counters for label in one})
     # [texts, 3, labels]: found rightly, there, found.
     counts = np.array([[[one[name] for name in names] for one in counters] for counters in counted], "int64")
 
-    def of_rows(rows: np.ndarray) -> float:
+    def measure(rows: np.ndarray) -> dict[str, Any]:
         totals = (Counter(dict(zip(names, row, strict=True))) for row in counts[rows].sum(axis=0).tolist())
         # Adding nothing leaves out the labels that none of these texts has.
-        return _value(entity_scores(*(total + Counter() for total in totals)), metric)
+        return entity_scores(*(total + Counter() for total in totals))
 
-    return Statistic(len(counts), of_rows)
+    return _counted(len(counts), measure, metric)
+
+
+def _ratio_of(parts: np.ndarray, wholes: np.ndarray) -> Statistic:
+    def of_rows(rows: np.ndarray) -> float:
+        whole = wholes[rows].sum()
+        return float(parts[rows].sum() / whole) if whole else math.nan
+
+    return Statistic(len(wholes), of_rows)
 
 
 def _searched(model: Any, truth: Any, predictions: Any, metric: str) -> Statistic | None:
@@ -127,6 +175,7 @@ def _searched(model: Any, truth: Any, predictions: Any, metric: str) -> Statisti
 
 _COUNTED: dict[str, Callable[[Any, Any, Any, str], Statistic | None]] = {
     "classification": _classified,
+    "multilabel": _labelled,
     "tagging": _tagged,
     "embedding": _searched,
 }

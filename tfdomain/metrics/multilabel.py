@@ -11,7 +11,7 @@ from tfdomain.metrics.confusion import class_scores, confusion_matrix
 from tfdomain.metrics.ranking import ranking_areas
 from tfdomain.metrics.weights import checked_weight, mean_of_defined
 
-__all__ = ["MULTILABEL_SCORES", "multilabel_metrics"]
+__all__ = ["MULTILABEL_SCORES", "counted_label_scores", "multilabel_metrics"]
 
 _SCORES = ("precision", "recall", "f1")
 
@@ -82,18 +82,18 @@ def multilabel_metrics(
     true, predicted = true.astype(bool), probabilities >= thresholds
     # Each label is a problem of two classes; the second is the label.
     matrices = [confusion_matrix(t, p, 2, weight) for t, p in zip(true.T, predicted.T, strict=True)]
+    averages = counted_label_scores(matrices, label_names)
     per_label = {
-        name: _second_class(matrix)
-        | {"support": matrix[1].sum().item()}
+        name: scores
         | ranking_areas(true[:, index], probabilities[:, index], weight)._asdict()
         | {"threshold": float(thresholds[index])}
-        for index, (name, matrix) in enumerate(zip(label_names, matrices, strict=True))
+        for index, (name, scores) in enumerate(averages.pop("per_label").items())
     }
     wrong = true != predicted
     some = counts.sum() > 0
     return {
         "num_examples": len(true),
-        **_averages(per_label, np.sum(matrices, axis=0)),
+        **averages,
         **_sample_averages(true, predicted, counts),
         "mean_average_precision": mean_of_defined(entry["pr_auc"] for entry in per_label.values()),
         "roc_auc": mean_of_defined(entry["roc_auc"] for entry in per_label.values()),
@@ -102,6 +102,23 @@ def multilabel_metrics(
         "log_loss": float(np.average(_cross_entropy(true, probabilities), weights=counts)) if some else None,
         "per_label": per_label,
     }
+
+
+def counted_label_scores(matrices: Sequence[np.ndarray] | np.ndarray, label_names: Sequence[str]) -> dict[str, Any]:
+    """What `multilabel_metrics` says of labels that are counted one by one.
+
+    Args:
+        matrices: `[labels, 2, 2]`, for each label how often it is true (rows) and predicted (columns).
+        label_names: The names of the labels.
+
+    Returns:
+        `micro_`, `macro_` and `weighted_` scores, and `per_label` with `precision`, `recall`, `f1` and `support`.
+    """
+    per_label: dict[str, dict[str, Any]] = {
+        name: _second_class(matrix) | {"support": matrix[1].sum().item()}
+        for name, matrix in zip(label_names, matrices, strict=True)
+    }
+    return {**_averages(per_label, np.sum(matrices, axis=0)), "per_label": per_label}
 
 
 def _second_class(matrix: np.ndarray) -> dict[str, float | None]:

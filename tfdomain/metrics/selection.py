@@ -16,7 +16,7 @@ from tfdomain.metrics.multilabel import MULTILABEL_SCORES
 from tfdomain.metrics.regression import REGRESSION_SCORES
 from tfdomain.metrics.retrieval import RETRIEVAL_SCORES, RETRIEVAL_SCORES_AT_K
 
-__all__ = ["SUMMARY_METRICS", "is_better", "metric_direction", "metric_numbers", "metric_value"]
+__all__ = ["SUMMARY_METRICS", "is_better", "metric_direction", "metric_numbers", "metric_of_task", "metric_value"]
 
 SUMMARY_METRICS = tuple(
     dict.fromkeys(  # several families have a log_loss
@@ -70,6 +70,17 @@ def metric_direction(name: str) -> Literal["max", "min"]:
     if not _is_known(name) and not _is_known(name.partition(".")[2]):
         raise _unknown(name, _CHOICES)
     return "min" if name.rpartition(".")[2] in _SMALLER_IS_BETTER else "max"
+
+
+def metric_of_task(name: str) -> tuple[str | None, str]:
+    """The task that a metric's name begins with, None where it begins with none, and the metric itself.
+
+    Example:
+        >>> metric_of_task("intent.per_class.card.f1"), metric_of_task("per_class.card.f1")
+        (('intent', 'per_class.card.f1'), (None, 'per_class.card.f1'))
+    """
+    task, _, metric = name.partition(".")
+    return (task, metric) if _is_known(metric) and not _is_known(name) else (None, name)
 
 
 def metric_value(metrics: Mapping[str, Any], name: str) -> float:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfdomain.config.preparation import Preparation
+from tfdomain.data.components import Components
 from tfdomain.data.progress import bar
-from tfdomain.preparation.components import Components
 from tfdomain.preparation.duplicates import Duplicates, find_duplicates, rows_to_drop
 from tfdomain.preparation.label_conflicts import conflicting_labels
 from tfdomain.preparation.removed import Places

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tfdomain.preparation.components import Components
+from tfdomain.data.components import Components
 from tfdomain.preparation.shared_keys import KeyGroups
 from tfdomain.preparation.shingles import jaccard
 

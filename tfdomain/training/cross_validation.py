@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from tfdomain.config import Fold, MultiTaskExperiment, load_experiment, save_config
+from tfdomain.config import Experiment, Fold, MultiTaskExperiment, load_experiment, save_config
 from tfdomain.config.validation import CrossValidation, load_cross_validation
 from tfdomain.errors import InputError
 from tfdomain.files import read_json, read_json_lines, write_json, write_json_lines
@@ -21,8 +21,6 @@ from tfdomain.training.child_process import train_apart
 from tfdomain.training.run_folder import RunFolder, claim
 
 __all__ = ["cross_validate"]
-
-NO_TEST = "data.test=null"
 
 
 def cross_validate(
@@ -39,21 +37,22 @@ def cross_validate(
 
     The rows are cut into folds: of each class as many in each fold, or whole groups, or in the order of time. Each
     fold is tested on by a run that is trained on the others (in time: on those before it), in a process of its own.
-    Called again after whatever killed it, it keeps the folds that are complete and goes on with the one that was not.
+    Of several tasks each is cut into as many folds, and a run tests all of them, each on its part. Called again after
+    whatever killed it, it keeps the folds that are complete and goes on with the one that was not.
 
     Args:
         file: An experiment file.
         run_dir: The folder of its own: new or empty, or that of the same cross-validation.
         folds: How many, 2 at least.
         seeds: How often all of it is done, each time with another seed, and cut otherwise; from `training.seed` on.
-        group: The column whose rows of one value stay in one fold.
-        time: The column of dates or numbers that the folds are in the order of.
+        group: The column whose rows of one value stay in one fold; each task has it.
+        time: The column of dates or numbers that the folds are in the order of; each task has it.
         assignments: Changes of the experiment such as `training.epochs=1`.
 
     Returns:
         What `metrics.json` holds: `folds`, `seeds`, `num_runs` and `metrics`, for each metric of the tests, by its
-        dotted name, `mean`, `deviation`, `interval` (95 %, as `resampled_interval` has it; None for less than two
-        values) and `num_runs`, how many define it.
+        dotted name (of several tasks `TASK.METRIC`), `mean`, `deviation`, `interval` (95 %, as `resampled_interval`
+        has it; None for less than two values) and `num_runs`, how many define it.
 
     Raises:
         InputError: The experiment or its data is wrong, they do not make such folds, or `run_dir` is taken.
@@ -74,7 +73,7 @@ def cross_validate(
             if not one.metrics.is_file():
                 begin = clock.monotonic()
                 fold = Fold(number=number, of=folds, group=group, time=time, seed=seed)
-                train_apart(Path(file), [*assignments, *_changes(fold, seed)], one)
+                train_apart(Path(file), [*assignments, *_changes(plan.experiment, fold, seed)], one)
                 seconds = round(clock.monotonic() - begin, 1)
             lines.append({"fold": number, "seed": seed, "seconds": seconds, "metrics": read_json(one.metrics)["test"]})
             if lines[-1] != before.get((number, seed)):
@@ -96,26 +95,37 @@ def _plan(
         raise InputError(f"{seeds} seeds are no run", where="--seeds", mend="choose 1 or more")
     if group is not None and time is not None:
         raise InputError("folds are cut by group or by time", where="--group", mend="name one column")
-    if isinstance(load_experiment(file, list(assignments)), MultiTaskExperiment):
-        mend = "validate an experiment of each task alone"
-        raise InputError("has several tasks, and folds are of one task's rows", where=str(file), mend=mend)
-    experiment = load_experiment(file, [*assignments, NO_TEST])
+    given = load_experiment(file, list(assignments))
+    experiment = load_experiment(file, [*assignments, *_for_data(given, "test=null")])
     first = experiment.training.seed
     return CrossValidation(
         experiment=experiment, folds=folds, seeds=list(range(first, first + seeds)), group=group, time=time
     )
 
 
-def _changes(fold: Fold, seed: int) -> list[str]:
+def _changes(experiment: Experiment, fold: Fold, seed: int) -> list[str]:
     """What makes an experiment that of one fold."""
-    return [NO_TEST, f"data.fold={fold.model_dump_json()}", f"training.seed={seed}"]
+    return [*_for_data(experiment, "test=null", f"fold={fold.model_dump_json()}"), f"training.seed={seed}"]
+
+
+def _for_data(experiment: Experiment, *assignments: str) -> list[str]:
+    """Assignments to keys of its `data` section; of several tasks to those of each."""
+    if isinstance(experiment, MultiTaskExperiment):
+        sections = [f"tasks.{name}.data" for name in experiment.tasks]
+    else:
+        sections = ["data"]
+    return [f"{section}.{assignment}" for section in sections for assignment in assignments]
 
 
 def _progress(line: Mapping[str, Any], plan: CrossValidation) -> str:
-    name, value = next(metric_numbers(line["metrics"]), ("", None))
+    by_task = {f"{name}.": line["metrics"][name] for name in getattr(plan.experiment, "tasks", ())}
+    measured = [
+        next(metric_numbers(own, task), (task, None)) for task, own in (by_task or {"": line["metrics"]}).items()
+    ]
+    shown = ", ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in measured)
     number = f"fold {line['fold']}/{plan.folds}" + (f", seed {line['seed']}" if len(plan.seeds) > 1 else "")
     seconds = "" if line["seconds"] is None else f" ({line['seconds']:.0f} s)"
-    return f"{number}: {name} {'-' if value is None else f'{value:.4f}'}{seconds}"
+    return f"{number}: {shown}{seconds}"
 
 
 def _check_same_data(fingerprints: Mapping[str, str]) -> None:

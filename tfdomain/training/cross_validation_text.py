@@ -22,8 +22,10 @@ def cross_validation_text(metrics: Mapping[str, Any]) -> str:
     """
     numbers = ("mean", "deviation", "95 % interval", "runs")
     table = left_and_right("metric", *numbers, right=numbers)
+    # A name is as long as its path: `macro_f1`, of several tasks `intent.macro_f1`; those of classes go on.
+    shortest = min((name.count(".") for name in metrics["metrics"]), default=0)
     for name, one in metrics["metrics"].items():
-        if "." not in name:
+        if name.count(".") == shortest:
             deviation = "-" if one["deviation"] is None else f"{one['deviation']:.4f}"
             interval = "-" if one["interval"] is None else "{:.4f} to {:.4f}".format(*one["interval"])
             table.add_row(Text(name), f"{one['mean']:.4f}", deviation, interval, str(one["num_runs"]))

@@ -1,7 +1,7 @@
 """The examples of an experiment: read, split, and with their labels as a model takes them."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from tfdomain.config import Experiment
 from tfdomain.data.examples import Encoded, Examples, Reading
-from tfdomain.data.held_out import cut_of
+from tfdomain.data.held_out import Cut, cut_examples
 from tfdomain.data.paths import find_files
 from tfdomain.data.readers import read_examples
+from tfdomain.errors import within
 
 SHOWN_FAULTS = 5
 
-__all__ = ["ExperimentData", "Part", "read_experiment_data"]
+__all__ = ["ExperimentData", "Part", "read_beside", "read_experiment_data"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,42 +82,86 @@ def read_experiment_data(experiment: Experiment, folder: Path, cache_dir: Path |
     Raises:
         InputError: A file, column, row or label is wrong.
     """
-    data = experiment.data
-    reading = Reading(on_bad_row=data.on_bad_row, for_training=True, cache_dir=cache_dir)
+    return read_beside({"": experiment}, folder, cache_dir)[""]
 
-    def examples_of(files, reading: Reading) -> Examples:
-        return read_examples(experiment.task, find_files(files, relative_to=folder), data, reading)
 
-    train = examples_of(data.train, reading)
-    cut = cut_of(train, data.fold)
-    kept, held = (None, None) if data.fold is None else cut.fold(data.fold)
-    head = train.learn(kept)
-    parts: dict[str, tuple[Examples, Part]] = {"train": (train, _part(train, head, reading))}
-    halves = None
-    if isinstance(data.validation, float):
-        halves = cut.share(kept, data.validation, experiment.training.seed)
-    held_out_reading = dataclasses.replace(reading, for_training=False, like=train)
-    for name, files in {"validation": None if halves else data.validation, "test": data.test}.items():
-        if files is not None:
-            examples = examples_of(files, held_out_reading)
-            parts[name] = examples, _part(examples, head, held_out_reading)
-    everything = [examples for examples, _ in parts.values()]
-    own = {name: part for name, (_, part) in parts.items()}
-    whole = own["train"]
-    if kept is not None and held is not None:
-        own["train"], own["test"] = _limited(whole, kept), _limited(whole, held)
-    if halves is not None:
-        own["train"], own["validation"] = (_limited(whole, rows) for rows in halves)
-    hashes = {str(path): digest for one in everything for path, digest in zip(one.files, one.file_hashes, strict=True)}
-    return ExperimentData(
-        head=head,
-        train=own["train"],
-        validation=own.get("validation"),
-        test=own.get("test"),
-        file_hashes=hashes,
-        fingerprint="-".join(examples.fingerprint[:16] for examples in everything),
-        remarks=_remarks(everything, [part for _, part in parts.values()]),
-    )
+def read_beside(
+    experiments: Mapping[str, Experiment], folder: Path, cache_dir: Path | None = None
+) -> dict[str, ExperimentData]:
+    """Reads what the experiments of several tasks name, each as if it were alone but for equal folds, cut together.
+
+    Args:
+        experiments: That of each task, by the place that errors name: `tasks.intent`; an empty one for a task alone.
+        folder: Where their relative paths start.
+        cache_dir: The folder of the row cache; None: the user's.
+
+    Raises:
+        InputError: A file, column, row or label of a task is wrong.
+    """
+    files = {place: _Files(one, folder, cache_dir) for place, one in experiments.items()}
+    train: dict[str, Examples] = {}
+    for place, one in files.items():
+        with within(place):
+            train[place] = one.train()
+    cuts = cut_examples(train, {place: one.data.fold for place, one in experiments.items()})
+    read: dict[str, ExperimentData] = {}
+    for place, one in files.items():
+        with within(place):
+            read[place] = one.parts(train[place], cuts[place])
+    return read
+
+
+@dataclasses.dataclass(frozen=True)
+class _Files:
+    """The files of one task; the arguments of `read_experiment_data`."""
+
+    experiment: Experiment
+    folder: Path
+    cache_dir: Path | None
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(on_bad_row=self.experiment.data.on_bad_row, for_training=True, cache_dir=self.cache_dir)
+
+    def train(self) -> Examples:
+        return self._examples(self.experiment.data.train, self.reading)
+
+    def parts(self, train: Examples, cut: Cut) -> ExperimentData:
+        """All parts, of the training examples and of how they are cut."""
+        data, reading = self.experiment.data, self.reading
+        head = train.learn(None if cut.test is None else cut.train)
+        parts: dict[str, tuple[Examples, Part]] = {"train": (train, _part(train, head, reading))}
+        halves = None
+        if isinstance(data.validation, float):
+            halves = cut.share(data.validation, self.experiment.training.seed)
+        held_out_reading = dataclasses.replace(reading, for_training=False, like=train)
+        for name, files in {"validation": None if halves else data.validation, "test": data.test}.items():
+            if files is not None:
+                examples = self._examples(files, held_out_reading)
+                parts[name] = examples, _part(examples, head, held_out_reading)
+        everything = [examples for examples, _ in parts.values()]
+        own = {name: part for name, (_, part) in parts.items()}
+        whole = own["train"]
+        if cut.test is not None:
+            own["train"], own["test"] = _limited(whole, cut.train), _limited(whole, cut.test)
+        if halves is not None:
+            own["train"], own["validation"] = (_limited(whole, rows) for rows in halves)
+        hashes = {
+            str(path): digest for one in everything for path, digest in zip(one.files, one.file_hashes, strict=True)
+        }
+        return ExperimentData(
+            head=head,
+            train=own["train"],
+            validation=own.get("validation"),
+            test=own.get("test"),
+            file_hashes=hashes,
+            fingerprint="-".join(examples.fingerprint[:16] for examples in everything),
+            remarks=_remarks(everything, [part for _, part in parts.values()]),
+        )
+
+    def _examples(self, files: Any, reading: Reading) -> Examples:
+        paths = find_files(files, relative_to=self.folder)
+        return read_examples(self.experiment.task, paths, self.experiment.data, reading)
 
 
 def _part(examples: Examples, head: dict[str, Any], reading: Reading) -> Part:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,8 +27,9 @@ FINAL = "final/"
 Domain = tuple[float, float] | Sequence[Any]
 Status = Literal["running", "success", "failure"]
 STATUSES = {"success": api_pb2.STATUS_SUCCESS, "failure": api_pb2.STATUS_FAILURE}
-# What tells runs of one setting apart: they are one row of the table, whose metrics are their mean.
-REPETITIONS = ("training.seed", "data.fold.")
+# What tells runs of one setting apart, here or below `tasks.NAME`: they are one row of the table, whose metrics are
+# their mean.
+REPETITIONS = re.compile(r"training\.seed$|(tasks\.\w+\.)?data\.fold\.")
 
 
 def write_experiment(folder: Path, domains: Mapping[str, Domain], metrics: Sequence[str]) -> None:
@@ -144,7 +146,7 @@ def _domain(domain: Domain) -> summary_v2.Domain | None:
 
 
 def _group(name: str, values: Mapping[str, Any]) -> str:
-    setting = {key: value for key, value in values.items() if not key.startswith(REPETITIONS)}
+    setting = {key: value for key, value in values.items() if not REPETITIONS.match(key)}
     return f"{name} {hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:6]}"
 
 

@@ -13,7 +13,7 @@ from tfdomain.evaluation.comparison import Comparison, compare_statistics
 from tfdomain.evaluation.prediction import Answered, answer_labelled
 from tfdomain.evaluation.resampling import statistic_of
 from tfdomain.files import hash_file, read_json
-from tfdomain.metrics.selection import metric_direction
+from tfdomain.metrics.selection import metric_direction, metric_of_task
 from tfdomain.models.folder import load
 from tfdomain.models.multitask import choose_task
 from tfdomain.training.run_folder import RunFolder
@@ -50,8 +50,12 @@ class _Tested:
     @property
     def labelling(self) -> dict[str, Any]:
         """What decides which rows and labels its files hold."""
-        left_out = INPUT_KEYS if self.task in LABEL_COLUMN_TASKS else set()
-        return {key: value for key, value in self.data.columns().items() if key not in left_out}
+        columns = self.data.columns()
+        if self.task == "embedding":
+            # Negatives are trained on alone: what is searched for is the pairs.
+            columns |= {"text": columns["text"][:2]}
+        left_out = INPUT_KEYS if self.task in LABEL_COLUMN_TASKS else {"empty_text"}
+        return {key: value for key, value in columns.items() if key not in left_out}
 
 
 def compare(
@@ -70,7 +74,8 @@ def compare(
 
     Args:
         runs: Folders of complete runs of `tfdomain train`, two or more.
-        metric: A name such as `macro_f1` or `per_class.default.f1`; None: the first that the task is shown by.
+        metric: A name such as `macro_f1` or `per_class.default.f1`, or, with the task, `intent.macro_f1`; None: the
+            first that the task is shown by.
         task: Which one, of runs with several tasks; a run of that task alone can stand beside them.
         resamples: How often the rows are drawn; at least 100.
         seed: Of the drawing.
@@ -87,6 +92,10 @@ def compare(
     """
     if metric is not None:
         metric_direction(metric)
+        named, metric = metric_of_task(metric)
+        if named is not None and task not in (None, named):
+            raise InputError(f"is {task!r}, and the metric is of {named!r}", where="--task", mend="leave it out")
+        task = named or task
     tested = _read_runs(runs, task)
     statistics: dict[str, Any] = {}
     first: Answered | None = None

@@ -1,11 +1,11 @@
-"""The examples of an experiment with several tasks: each read as if it were alone, then side by side."""
+"""The examples of an experiment with several tasks, side by side."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
 from tfdomain.config import MultiTaskExperiment
-from tfdomain.training.datasets import ExperimentData, Part, read_experiment_data
+from tfdomain.training.datasets import ExperimentData, Part, read_beside
 
 __all__ = ["TaskParts", "read_task_data"]
 
@@ -46,7 +46,8 @@ def read_task_data(experiment: MultiTaskExperiment, folder: Path, cache_dir: Pat
         InputError: A file, column, row or label of a task is wrong.
     """
     alone = experiment.experiments()
-    read = {name: read_experiment_data(one, folder, cache_dir) for name, one in alone.items()}
+    read_at = read_beside({f"tasks.{name}": one for name, one in alone.items()}, folder, cache_dir)
+    read = dict(zip(alone, read_at.values(), strict=True))
     tasks = {
         name: (one.task, {"max_length": one.max_length, **one.model.settings(), **read[name].head})
         for name, one in alone.items()

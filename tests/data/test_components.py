@@ -3,7 +3,7 @@ import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from tfdomain.preparation.components import Components
+from tfdomain.data.components import Components
 
 
 @pytest.mark.parametrize("num_links", [0, 50, 150, 400])
