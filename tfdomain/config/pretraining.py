@@ -21,6 +21,8 @@ NOT_FOR_PRETRAINING = {
     "class_weights": "a corpus has no labels",
     "label_smoothing": "a corpus has no labels",
     "batch_tokens": "documents are packed into rows of one length",
+    "jit": "a batch has any number of tokens to guess",
+    "tpu": "a batch has any number of tokens to guess",
 }
 
 
@@ -142,8 +144,10 @@ class PretrainingOptions(RunOptions):
     @pydantic.model_validator(mode="after")
     def _no_labels_here(self):
         for name, reason in NOT_FOR_PRETRAINING.items():
-            if getattr(self, name) != FitOptions.model_fields[name].default:
+            if getattr(self, name) != RunOptions.model_fields[name].default:
                 raise ValueError(f"{name} is given, and {reason}: leave it out")
+        if self.strategy == "tpu":
+            raise ValueError(f"strategy is tpu, and {NOT_FOR_PRETRAINING['tpu']}: choose another")
         return self
 
 

@@ -15,6 +15,7 @@ from tfdomain.models.inputs import num_texts
 from tfdomain.models.prediction import check_texts
 from tfdomain.optimization.loop import EpochSource, LoopState, run_epochs
 from tfdomain.optimization.progress import ProgressReport
+from tfdomain.pipeline.fixed_shapes import FixedShapes
 
 __all__ = ["fit_batches", "held_out", "refuse_contradictions", "training_batches"]
 
@@ -41,6 +42,8 @@ def training_batches(
     lengths_cache: Path | None = None,
 ) -> EpochSource:
     """The batches that `fit` trains on, with the options' class weights.
+
+    With `jit` decided they have fixed shapes.
 
     Args:
         model: Whose tokenizer, labels and length count.
@@ -82,7 +85,13 @@ def training_batches(
         raise InputError(problem, where="x", mend="its elements are to be (text, label)")
     model.pairs = model.pairs or (len(model.text_names) == 2 and num_texts(x, model.training_names) == 2)
     check_texts(model, x, model.training_names)
-    return source
+    if options.jit is not True:
+        return source
+    if is_dataset or not model.has_fixed_shapes:
+        problem = "a data set's batches are its own" if is_dataset else f"an update of {model.task} has shapes of its own"
+        mend = "set training.jit to false, and train on other devices than a TPU"
+        raise InputError(f"{problem}, and what is compiled has fixed shapes", where="training.jit", mend=mend)
+    return FixedShapes(source, num_rows=options.rows_per_update, longest=model.max_length)
 
 
 def fit_batches(
