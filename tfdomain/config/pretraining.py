@@ -7,7 +7,7 @@ import pydantic
 from pydantic import Field
 
 from tfdomain.config.loading import read_values, validated
-from tfdomain.config.sections import Files, FitOptions, Rate, RunOptions, Section, Share
+from tfdomain.config.sections import Files, Rate, RunOptions, Section, Share
 
 __all__ = ["SIZES", "Pretraining", "load_pretraining"]
 

@@ -10,7 +10,7 @@ from tfdomain.errors import InputError, TfdomainError
 from tfdomain.optimization.exchange import on_tpu
 from tfdomain.optimization.loop import EpochSource
 
-__all__ = ["check_compiles", "resolved", "shapes_of"]
+__all__ = ["check_compiles", "check_fixed_shapes", "resolved", "shapes_of"]
 
 KEY = "training.jit"
 # How XLA names the first operation that it does not know.
@@ -19,7 +19,7 @@ SHOWN_CHARACTERS = 120
 
 
 def resolved(options: FitOptions, *, before: bool | None = None) -> FitOptions:
-    """The options of a training with `jit` decided, for the strategy at hand: `auto` compiles on TPUs, and nowhere else.
+    """The options of a training with `jit` decided for the strategy at hand: `auto` compiles on TPUs, and only there.
 
     Args:
         options: As people give them.
@@ -46,6 +46,24 @@ def resolved(options: FitOptions, *, before: bool | None = None) -> FitOptions:
 def shapes_of(batch: Any) -> Any:
     """The specs of a batch's tensors with their very shapes, per replica under a strategy."""
     return tf.nest.map_structure(tf.type_spec_from_value, batch)
+
+
+def check_fixed_shapes(model, options: FitOptions, *, is_dataset: bool = False) -> None:
+    """Refuses to compile what has no fixed shapes.
+
+    Args:
+        model: What is to be trained.
+        options: How, with `jit` decided.
+        is_dataset: Whether it is to learn from a `tf.data.Dataset`.
+
+    Raises:
+        InputError: A task's updates have shapes of their own, or the data set's batches.
+    """
+    if options.jit is not True or (model.has_fixed_shapes and not is_dataset):
+        return
+    whose = "the batches of a data set" if is_dataset else f"the updates of this {model.task}"
+    mend = "set training.strategy to none" if on_tpu() else "set it to false"
+    raise InputError(f"{whose} have no fixed shapes, and cannot be compiled", where=KEY, mend=mend)
 
 
 def check_compiles(model, source: EpochSource) -> None:

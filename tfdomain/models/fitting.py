@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfdomain.config import FitOptions
 from tfdomain.errors import InputError
+from tfdomain.models.compilation import check_fixed_shapes
 from tfdomain.models.datasets import DatasetBatches, explained_labels
 from tfdomain.models.inputs import num_texts
 from tfdomain.models.prediction import check_texts
@@ -56,6 +57,7 @@ def training_batches(
         lengths_cache: Where token lengths are kept from run to run.
     """
     is_dataset = isinstance(x, tf.data.Dataset)
+    check_fixed_shapes(model, options, is_dataset=is_dataset)
     if labels is None and not is_dataset and model.needs_labels:
         raise InputError("no labels to train on", where="y", mend="give one a text")
     if is_dataset and options.class_weights is not None:
@@ -87,10 +89,6 @@ def training_batches(
     check_texts(model, x, model.training_names)
     if options.jit is not True:
         return source
-    if is_dataset or not model.has_fixed_shapes:
-        problem = "a data set's batches are its own" if is_dataset else f"an update of {model.task} has shapes of its own"
-        mend = "set training.jit to false, and train on other devices than a TPU"
-        raise InputError(f"{problem}, and what is compiled has fixed shapes", where="training.jit", mend=mend)
     return FixedShapes(source, num_rows=options.rows_per_update, longest=model.max_length)
 
 

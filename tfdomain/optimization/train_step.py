@@ -66,7 +66,8 @@ def make_train_function(model: Trainable, batch_spec, *, jit_compile: bool = Fal
         replica_step = tf.function(replica_step, jit_compile=True)
 
     @tf.function(
-        input_signature=[batch_spec, tf.TensorSpec([], tf.int64)], jit_compile=jit_compile and num_replicas == 1 or None
+        input_signature=[batch_spec, tf.TensorSpec([], tf.int64)],
+        jit_compile=(jit_compile and num_replicas == 1) or None,
     )
     def train(batch, step):
         if num_replicas == 1:

@@ -37,9 +37,9 @@ def fixed_lengths(longest: int) -> list[int]:
 class FixedShapes:
     """The batches of a source, each filled up to one number of rows and padded to one of a few lengths.
 
-    What is added is 0. Rows that are added count nowhere: their `sample_weight` is 0, and so is their `row_mask`, float32
-    `[rows]`, which is 1 for the rows of the source. Tensors whose second dimension is of any size are padded with
-    `token_ids`.
+    What is added is 0. Rows that are added count nowhere: their `sample_weight` is 0, and so is their `row_mask`,
+    float32 `[rows]`, which is 1 for the rows of the source. Tensors whose second dimension is of any size are padded
+    with `token_ids`.
 
     Args:
         source: Gives token batches with `token_ids` `[rows, length]`; what else it has is to be had here, too.
@@ -60,7 +60,7 @@ class FixedShapes:
     def epoch(self, epoch: int, first_batch: int = 0) -> tf.data.Dataset:
         """The batches of one epoch, from the given one on."""
         batches = self.source.epoch(epoch, first_batch)
-        return untuned(batches.map(self._filled, deterministic=True).prefetch(tf.data.AUTOTUNE))
+        return untuned(batches.map(self._filled).prefetch(tf.data.AUTOTUNE))
 
     def _filled(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         rows, length = tf.unstack(tf.shape(batch["token_ids"]))
