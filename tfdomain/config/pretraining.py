@@ -7,7 +7,7 @@ import pydantic
 from pydantic import Field
 
 from tfdomain.config.loading import read_values, validated
-from tfdomain.config.sections import Files, Rate, RunOptions, Section, Share
+from tfdomain.config.sections import Files, FitOptions, Rate, RunOptions, Section, Share
 
 __all__ = ["SIZES", "Pretraining", "load_pretraining"]
 
@@ -22,7 +22,6 @@ NOT_FOR_PRETRAINING = {
     "label_smoothing": "a corpus has no labels",
     "batch_tokens": "documents are packed into rows of one length",
     "jit": "a batch has any number of tokens to guess",
-    "tpu": "a batch has any number of tokens to guess",
 }
 
 
@@ -144,10 +143,10 @@ class PretrainingOptions(RunOptions):
     @pydantic.model_validator(mode="after")
     def _no_labels_here(self):
         for name, reason in NOT_FOR_PRETRAINING.items():
-            if getattr(self, name) != RunOptions.model_fields[name].default:
+            if getattr(self, name) != FitOptions.model_fields[name].default:
                 raise ValueError(f"{name} is given, and {reason}: leave it out")
         if self.strategy == "tpu":
-            raise ValueError(f"strategy is tpu, and {NOT_FOR_PRETRAINING['tpu']}: choose another")
+            raise ValueError(f"strategy is tpu, and {NOT_FOR_PRETRAINING['jit']}: choose another")
         return self
 
 

@@ -246,7 +246,6 @@ class RunOptions(FitOptions):
         strategy: Which devices share each batch: one (`none`), all of this machine (`mirrored`), or those of all
             processes that TF_CONFIG names (`multi_worker`), or the cores of a TPU (`tpu`); `auto` tells from `tpu`, the
             devices of this machine and TF_CONFIG.
-        tpu: The TPU: its name, `grpc://host:port`, or `local`, where this machine is its host; None: `local`.
         precision: What the updates are computed in; the model that is kept is in float32 whatever it is.
             `mixed_float16` scales the loss, and leaves out updates whose gradients overflow.
     """
@@ -254,8 +253,29 @@ class RunOptions(FitOptions):
     patience: Annotated[int, Field(ge=1, strict=True)] | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
     strategy: Strategy = "auto"
-    tpu: str | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+
+
+class Training(RunOptions):
+    """`RunOptions`, and which epoch's model is kept, and on which TPU it is trained.
+
+    Attributes:
+        best: The validation metric whose best epoch becomes the model, and which `patience` waits for; None keeps the
+            last epoch.
+        stop_after: Epochs after which the run ends, with a learning rate that was to fall over all `epochs`; it keeps
+            the state that a longer run can go on from. None: all.
+        tpu: The TPU: its name, `grpc://host:port`, or `local`, where this machine is its host; None: `local`.
+    """
+
+    best: str | None = None
+    stop_after: Annotated[int, Field(ge=1, strict=True)] | None = None
+    tpu: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _patience_needs_best(self):
+        if self.patience is not None and self.best is None:
+            raise ValueError("patience waits for a better metric: name it in training.best")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _fits_a_tpu(self):
@@ -268,26 +288,6 @@ class RunOptions(FitOptions):
                 raise ValueError("a TPU wants batches of equally many rows: give batch_size in place of batch_tokens")
             if self.precision == "mixed_float16":
                 raise ValueError("a TPU has no float16: set precision to mixed_bfloat16")
-        return self
-
-
-class Training(RunOptions):
-    """`RunOptions`, and which epoch's model is kept.
-
-    Attributes:
-        best: The validation metric whose best epoch becomes the model, and which `patience` waits for; None keeps the
-            last epoch.
-        stop_after: Epochs after which the run ends, with a learning rate that was to fall over all `epochs`; it keeps
-            the state that a longer run can go on from. None: all.
-    """
-
-    best: str | None = None
-    stop_after: Annotated[int, Field(ge=1, strict=True)] | None = None
-
-    @pydantic.model_validator(mode="after")
-    def _patience_needs_best(self):
-        if self.patience is not None and self.best is None:
-            raise ValueError("patience waits for a better metric: name it in training.best")
         return self
 
     @pydantic.model_validator(mode="after")

@@ -1,7 +1,7 @@
 """Whether a training's updates are compiled by XLA, and whether they can be."""
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
@@ -12,13 +12,15 @@ from tfdomain.optimization.loop import EpochSource
 
 __all__ = ["check_compiles", "check_fixed_shapes", "resolved", "shapes_of"]
 
+Options = TypeVar("Options", bound=FitOptions)
+
 KEY = "training.jit"
 # How XLA names the first operation that it does not know.
 UNKNOWN_OPERATION = re.compile(r"unsupported operations.*?: (\w+) \(", re.DOTALL)
 SHOWN_CHARACTERS = 120
 
 
-def resolved(options: FitOptions, *, before: bool | None = None) -> FitOptions:
+def resolved(options: Options, *, before: bool | None = None) -> Options:
     """The options of a training with `jit` decided for the strategy at hand: `auto` compiles on TPUs, and only there.
 
     Args:

@@ -45,8 +45,6 @@ class EncoderModel(keras.Model):
     """The metrics that are shown after each epoch."""
     labels: Sequence[str] | None = None
     """The names of the classes, of a task that has some."""
-    has_fixed_shapes = False
-    """Whether batches of one shape give an update whose shapes are all known, which is what can be compiled."""
     unused_options: Sequence[str] = ()
     """The options of `fit` that mean nothing to the task."""
 
@@ -77,6 +75,11 @@ class EncoderModel(keras.Model):
         self.uses_task_loss = True
         self._compile_again = functools.partial(super().compile, jit_compile=False, auto_scale_loss=False)
         self._train_functions: dict[str, Any] = {}
+
+    @property
+    def has_fixed_shapes(self) -> bool:
+        """Whether a batch of a known shape gives an update whose shapes are all known, which can be compiled."""
+        return False
 
     @property
     def step(self) -> int:

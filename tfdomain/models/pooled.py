@@ -114,7 +114,7 @@ class PooledModel(TextModel):
 
     @property
     def has_fixed_shapes(self) -> bool:
-        """How many windows a text has is its own."""
+        """Whether a text is one row of what is computed: how many windows it has is its own."""
         return self.windows is None
 
     def activate(self, outputs: tf.Tensor) -> tf.Tensor:

@@ -5,12 +5,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdomain.optimization.exchange import exchanges_rows
+from tfdomain.optimization.exchange import Gradient, exchanges_rows
 from tfdomain.optimization.shares import share_of_rows
 
 __all__ = ["sum_over_parts"]
 
-Gradient = tf.Tensor | tf.IndexedSlices
 Differentiate = Callable[[Any, tf.Tensor], tuple[tf.Tensor, Sequence[Gradient | None]]]
 
 

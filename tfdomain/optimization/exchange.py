@@ -5,17 +5,18 @@ some hundreds of them.
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
-__all__ = ["add_over_replicas", "exchanges_rows", "on_tpu"]
+__all__ = ["Gradient", "add_over_replicas", "exchanges_rows", "on_tpu"]
 
 LEAST_TABLE_BYTES = 1 << 20
 """Below it a table is sent whole: to agree on the rows takes two more messages."""
 EXACT_TYPES = (tf.float32, tf.float64)
 """They hold the number of a row exactly, up to 2 ** 24."""
 
-Gradient = tf.Tensor | tf.IndexedSlices
+Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 
 
 def on_tpu() -> bool:

@@ -2,12 +2,11 @@
 
 import queue
 import re
-import socket
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
+import grpc
 import tensorflow as tf
 
 from tfdomain.errors import InputError
@@ -18,7 +17,7 @@ LOCAL = "local"
 SECONDS = 20.0
 """What an address, or the look-up of a name, has to answer within."""
 KEY = "training.tpu"
-ADDRESS = re.compile(r"grpc://(?P<host>[^/:]+|\[[^]/]+\]):(?P<port>\d{1,5})")
+ADDRESS = re.compile(r"grpc://([^/:]+|\[[^]/]+\]):\d{1,5}")
 
 
 def has_tpu() -> bool:
@@ -61,16 +60,15 @@ def _found_by_name(name: str) -> Any:
 
 
 def _check_reachable(address: str, seconds: float) -> None:
-    found = ADDRESS.fullmatch(address)
-    if found is None:
+    # TensorFlow would wait for ever, and deaf to Ctrl-C.
+    if ADDRESS.fullmatch(address) is None:
         raise InputError(f"{address!r} is no address", where=KEY, mend="write it like grpc://10.0.0.2:8470")
-    try:
-        with closing(socket.create_connection((found["host"].strip("[]"), int(found["port"])), timeout=seconds)):
-            pass
-    except (OSError, OverflowError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        mend = "correct the address, or start the TPU"
-        raise InputError(f"{address} cannot be reached ({reason})", where=KEY, mend=mend) from None
+    with grpc.insecure_channel(address.removeprefix("grpc://")) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=seconds)
+        except grpc.FutureTimeoutError:
+            problem = f"{address} cannot be reached within {seconds:g} seconds"
+            raise InputError(problem, where=KEY, mend="correct the address, or start the TPU") from None
 
 
 def _within(look_up: Callable[[], Any], what: str, seconds: float) -> Any:
