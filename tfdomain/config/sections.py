@@ -38,9 +38,9 @@ class Section(BaseModel):
         # Python would take yes and no for 1 and 0 where a number is meant.
         for key, value in values.items() if isinstance(values, dict) else ():
             field = cls.model_fields.get(key)
-            if field is None or field.annotation is bool or value in get_args(field.annotation):
+            if not isinstance(value, bool) or field is None or field.annotation is bool:
                 continue
-            if isinstance(value, bool):
+            if value not in get_args(field.annotation):
                 raise ValueError(f"{key} is {value}, which says nothing here; a word like yes or no needs quotes")
         return values
 

@@ -39,13 +39,8 @@ def start_workers(
         problem = f"is {strategy}, but TF_CONFIG names {len(cluster.addresses)} processes"
         raise InputError(problem, where=KEY, mend="set it to multi_worker, or unset TF_CONFIG")
     else:
-        workers = Workers(
-            tpu_strategy(tpu)
-            if strategy == "tpu"
-            else _mirrored()
-            if strategy == "mirrored"
-            else tf.distribute.get_strategy()
-        )
+        ways = {"tpu": lambda: tpu_strategy(tpu), "mirrored": _mirrored, "none": tf.distribute.get_strategy}
+        workers = Workers(ways[strategy]())
     if batch_size is not None:
         _check_batch_size(batch_size, workers.strategy.num_replicas_in_sync)
     return workers
