@@ -92,7 +92,9 @@ def test_settings_change_one_thing_each():
     assert "mixed_float16" in settings(gpus=1) and "2 threads" not in settings(gpus=1)
     fixed = settings(processors=1, training={"batch_tokens": 512, "precision": "mixed_bfloat16", "recompute": True})
     assert list(fixed) == ["as the file is", "float32"]
-    assert "jit" not in settings(training={"jit": True}) and "jit" not in settings(task="tagging")
+    assert "jit" not in settings(training={"jit": True}) and "jit" not in settings(
+        task="tagging", data={"train": "a.conll"}
+    )
     assert "jit" not in settings(model={"windows": "mean"})
     assert "2 parts of 16" not in settings(task="embedding", data={"train": "a.csv", "text": ["a", "b"]})
 
