@@ -77,13 +77,17 @@ def settings(*, gpus=0, processors=4, **changes):
 def test_settings_change_one_thing_each():
     found = settings(training={"batch_size": 16, "accumulate": 2})
     assert list(found) == [
-        "as the file is", "2 threads", "mixed_bfloat16", "recompute", "2 parts of 8", "batch of 32",
+        "as the file is", "2 threads", "mixed_bfloat16", "recompute", "jit", "2 parts of 8", "batch of 32",
     ]  # fmt: skip
     assert found["2 parts of 8"].changes == ("training.batch_size=8", "training.accumulate=4")
     assert [name for name, one in found.items() if not one.learns_alike] == ["batch of 32"]
     assert "mixed_float16" in settings(gpus=1) and "2 threads" not in settings(gpus=1)
     fixed = settings(processors=1, training={"batch_tokens": 512, "precision": "mixed_bfloat16", "recompute": True})
     assert list(fixed) == ["as the file is", "float32"]
+    assert "jit" not in settings(training={"jit": True}) and "jit" not in settings(
+        task="tagging", data={"train": "a.conll"}
+    )
+    assert "jit" not in settings(model={"windows": "mean"})
     assert "2 parts of 16" not in settings(task="embedding", data={"train": "a.csv", "text": ["a", "b"]})
 
 
@@ -92,6 +96,11 @@ def test_another_setting_is_chosen_where_it_is_clearly_faster_and_learns_alike(r
     names = [Setting("own"), Setting("other", ("a=1",)), Setting("larger", ("b=1",), learns_alike=False)]
     found = [(one, FIGURES | {"examples_per_second": rate}) for one, rate in zip(names, rates, strict=True)]
     assert choose(found) is names[chosen]
+
+
+def test_what_takes_longer_as_a_whole_is_not_chosen():
+    found = [(Setting("own"), FIGURES), (Setting("jit"), FIGURES | {"examples_per_second": 90.0, "seconds": 7300.0})]
+    assert choose(found).name == "own"
 
 
 def test_the_table_tells_time_costs_and_the_command(tmp_path):

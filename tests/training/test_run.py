@@ -67,6 +67,7 @@ def test_run_folder(finished, labelled_texts):
     environment = json.loads((finished / "environment.json").read_text())
     assert environment["versions"]["tfdomain"] == tfdomain.__version__
     assert len(environment["data_sha256"]) == 2
+    assert environment["jit"] is False
     assert "accuracy" in (finished / "report.txt").read_text()
     assert load_experiment(finished / "config.yaml").training.epochs == 4
     assert not (finished / "state.safetensors").exists()
@@ -74,6 +75,16 @@ def test_run_folder(finished, labelled_texts):
     texts, labels = labelled_texts
     assert model.evaluate(texts[:20], labels[:20])["accuracy"] == metrics["test"]["accuracy"]
     assert model.notes["data"]["label"] == "status"
+
+
+def test_resume_keeps_whether_updates_are_compiled(finished, experiment_file, tmp_path):
+    # Found out without compiling: batches of tokens cannot be, and nothing but the run's folder asks for it.
+    experiment = load_experiment(experiment_file, ["training.batch_tokens=64", "training.batch_size=32"])
+    save_config(experiment, tmp_path / "config.yaml")
+    environment = json.loads((finished / "environment.json").read_text()) | {"jit": True}
+    (tmp_path / "environment.json").write_text(json.dumps(environment))
+    with pytest.raises(InputError, match="what is compiled wants batches of equally many rows"):
+        train(experiment, tmp_path, folder=experiment_file.parent, resume=True, verbose=0)
 
 
 def test_best_epoch_becomes_the_model(finished):

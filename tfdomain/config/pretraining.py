@@ -21,6 +21,7 @@ NOT_FOR_PRETRAINING = {
     "class_weights": "a corpus has no labels",
     "label_smoothing": "a corpus has no labels",
     "batch_tokens": "documents are packed into rows of one length",
+    "jit": "a batch has any number of tokens to guess",
 }
 
 
@@ -144,6 +145,8 @@ class PretrainingOptions(RunOptions):
         for name, reason in NOT_FOR_PRETRAINING.items():
             if getattr(self, name) != FitOptions.model_fields[name].default:
                 raise ValueError(f"{name} is given, and {reason}: leave it out")
+        if self.strategy == "tpu":
+            raise ValueError(f"strategy is tpu, and {NOT_FOR_PRETRAINING['jit']}: choose another")
         return self
 
 

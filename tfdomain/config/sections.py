@@ -1,6 +1,6 @@
 """What every experiment has, whatever its task: files and options of training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,7 +23,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Files = str | list[str]
 FeatureKind = Literal["numeric", "category", "date"]
-Strategy = Literal["auto", "none", "mirrored", "multi_worker"]
+Strategy = Literal["auto", "none", "mirrored", "multi_worker", "tpu"]
 Features = list[str] | dict[str, FeatureKind | None]
 
 
@@ -38,7 +38,9 @@ class Section(BaseModel):
         # Python would take yes and no for 1 and 0 where a number is meant.
         for key, value in values.items() if isinstance(values, dict) else ():
             field = cls.model_fields.get(key)
-            if isinstance(value, bool) and field is not None and field.annotation is not bool:
+            if not isinstance(value, bool) or field is None or field.annotation is bool:
+                continue
+            if value not in get_args(field.annotation):
                 raise ValueError(f"{key} is {value}, which says nothing here; a word like yes or no needs quotes")
         return values
 
@@ -184,6 +186,8 @@ class FitOptions(Section):
         class_weights: `balanced` (inverse to frequency) or a weight by label.
         label_smoothing: Share of each label that is spread over all classes.
         seed: Of the order of rows, the dropout, the head's first weights and the split.
+        jit: Whether updates are compiled by XLA, on batches padded to a few lengths and filled up to `batch_size` rows;
+            `auto`: on TPUs alone.
     """
 
     epochs: Annotated[int, Field(ge=1, strict=True)] = 3
@@ -202,6 +206,7 @@ class FitOptions(Section):
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
     label_smoothing: Rate = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+    jit: Literal["auto", True, False] = "auto"
 
     @property
     def rows_per_update(self) -> int:
@@ -217,6 +222,8 @@ class FitOptions(Section):
     def _batches_are_of_rows_or_of_tokens(self):
         if self.batch_tokens is not None and self.batch_size != type(self).model_fields["batch_size"].default:
             raise ValueError("batch_size and batch_tokens are both given: leave one of them out")
+        if self.batch_tokens is not None and self.jit is True:
+            raise ValueError("jit wants batches of equally many rows: give batch_size in place of batch_tokens")
         return self
 
     @pydantic.field_validator("class_weights", mode="before")
@@ -237,7 +244,8 @@ class RunOptions(FitOptions):
         patience: Epochs without a better figure after which the run stops; None never stops.
         checkpoint_seconds: Seconds between two states that `--resume` can go on from.
         strategy: Which devices share each batch: one (`none`), all of this machine (`mirrored`), or those of all
-            processes that TF_CONFIG names (`multi_worker`); `auto` tells from TF_CONFIG and the number of GPUs.
+            processes that TF_CONFIG names (`multi_worker`), or the cores of a TPU (`tpu`); `auto` tells from `tpu`, the
+            devices of this machine and TF_CONFIG.
         precision: What the updates are computed in; the model that is kept is in float32 whatever it is.
             `mixed_float16` scales the loss, and leaves out updates whose gradients overflow.
     """
@@ -249,22 +257,37 @@ class RunOptions(FitOptions):
 
 
 class Training(RunOptions):
-    """`RunOptions`, and which epoch's model is kept.
+    """`RunOptions`, and which epoch's model is kept, and on which TPU it is trained.
 
     Attributes:
         best: The validation metric whose best epoch becomes the model, and which `patience` waits for; None keeps the
             last epoch.
         stop_after: Epochs after which the run ends, with a learning rate that was to fall over all `epochs`; it keeps
             the state that a longer run can go on from. None: all.
+        tpu: The TPU: its name, `grpc://host:port`, or `local`, where this machine is its host; None: `local`.
     """
 
     best: str | None = None
     stop_after: Annotated[int, Field(ge=1, strict=True)] | None = None
+    tpu: str | None = None
 
     @pydantic.model_validator(mode="after")
     def _patience_needs_best(self):
         if self.patience is not None and self.best is None:
             raise ValueError("patience waits for a better metric: name it in training.best")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _fits_a_tpu(self):
+        if self.tpu is not None and self.strategy not in ("auto", "tpu"):
+            raise ValueError(f"tpu is given, and strategy is {self.strategy}: set strategy to tpu, or leave tpu out")
+        if self.tpu is not None or self.strategy == "tpu":
+            if self.jit is False:
+                raise ValueError("jit is false, and a TPU runs what is compiled alone: leave jit out")
+            if self.batch_tokens is not None:
+                raise ValueError("a TPU wants batches of equally many rows: give batch_size in place of batch_tokens")
+            if self.precision == "mixed_float16":
+                raise ValueError("a TPU has no float16: set precision to mixed_bfloat16")
         return self
 
     @pydantic.model_validator(mode="after")

@@ -18,6 +18,7 @@ from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.encoders.vocabulary import TokenizerSettings
 from tfdomain.models import fitting, prediction
 from tfdomain.models.batches import batches_of
+from tfdomain.models.compilation import check_compiles, resolved
 from tfdomain.models.encoder_model import EncoderModel
 from tfdomain.models.task import Task
 from tfdomain.optimization.loop import EpochSource
@@ -25,7 +26,7 @@ from tfdomain.optimization.loop import EpochSource
 __all__ = ["TextModel"]
 
 # What a batch holds for the loss and for the order, and a forward pass does not read.
-BESIDE_INPUTS = ("labels", "sample_weight", "row_ids")
+BESIDE_INPUTS = ("labels", "sample_weight", "row_ids", "row_mask")
 
 
 class TextModel(Task, EncoderModel):
@@ -134,11 +135,12 @@ class TextModel(Task, EncoderModel):
             InputError: An option, a text or a label is wrong.
             TfdomainError: The loss is no longer a finite number.
         """
-        chosen = validated(FitOptions, options, where="fit")
+        chosen = resolved(validated(FitOptions, options, where="fit"))
         fitting.refuse_contradictions(self, chosen)
         labels = None if y is None else self.encode_labels(y)
         source = self.training_batches(x, labels, sample_weight=sample_weight, options=chosen, shuffle=shuffle)
         self.prepare_training(chosen, source.num_batches)
+        check_compiles(self, source)
         validate = None
         if validation_data is not None:
             held_out = fitting.held_out(validation_data)

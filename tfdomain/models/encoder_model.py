@@ -12,8 +12,10 @@ from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.models import fitting
+from tfdomain.models.compilation import shapes_of
 from tfdomain.models.parameters import default_optimizer, trained_variables
 from tfdomain.optimization.accumulation import sum_over_parts
+from tfdomain.optimization.exchange import on_tpu
 from tfdomain.optimization.loop import EpochSource, LoopState
 from tfdomain.optimization.train_step import make_train_function
 
@@ -75,6 +77,11 @@ class EncoderModel(keras.Model):
         self._train_functions: dict[str, Any] = {}
 
     @property
+    def has_fixed_shapes(self) -> bool:
+        """Whether a batch of a known shape gives an update whose shapes are all known, which can be compiled."""
+        return False
+
+    @property
     def step(self) -> int:
         """Updates made in the training under way, or in the last one."""
         return self.loop_state.step
@@ -129,10 +136,18 @@ class EncoderModel(keras.Model):
         return fitting.fit_batches(self, source, **more)
 
     def make_train_function(self, batch_spec) -> Callable:
-        """Compiles `train_replica` for batches of the given spec, once in a training."""
+        """Makes a function of `train_replica` for batches of the given spec, once in a training.
+
+        With the option `jit` it is made for each shape that comes, since what is compiled knows all shapes.
+        """
+        jit = self.options.jit is True
+        if jit and not all(spec.shape.is_fully_defined() for spec in tf.nest.flatten(batch_spec, True)):
+            return lambda batch, step: self.make_train_function(shapes_of(batch))(batch, step)
         key = repr(batch_spec)
         if key not in self._train_functions:
-            self._train_functions[key] = make_train_function(self, batch_spec, jit_compile=self.jit_compile)
+            # A TPU's strategy compiles by itself.
+            jit_compile = self.jit_compile or (jit and not on_tpu())
+            self._train_functions[key] = make_train_function(self, batch_spec, jit_compile=jit_compile)
         return self._train_functions[key]
 
     def train_graph(self) -> Any:

@@ -10,11 +10,13 @@ import tensorflow as tf
 
 from tfdomain.config import FitOptions
 from tfdomain.errors import InputError
+from tfdomain.models.compilation import check_fixed_shapes
 from tfdomain.models.datasets import DatasetBatches, explained_labels
 from tfdomain.models.inputs import num_texts
 from tfdomain.models.prediction import check_texts
 from tfdomain.optimization.loop import EpochSource, LoopState, run_epochs
 from tfdomain.optimization.progress import ProgressReport
+from tfdomain.pipeline.fixed_shapes import FixedShapes
 
 __all__ = ["fit_batches", "held_out", "refuse_contradictions", "training_batches"]
 
@@ -42,6 +44,8 @@ def training_batches(
 ) -> EpochSource:
     """The batches that `fit` trains on, with the options' class weights.
 
+    With `jit` decided they have fixed shapes.
+
     Args:
         model: Whose tokenizer, labels and length count.
         x: As for `fit`.
@@ -53,6 +57,7 @@ def training_batches(
         lengths_cache: Where token lengths are kept from run to run.
     """
     is_dataset = isinstance(x, tf.data.Dataset)
+    check_fixed_shapes(model, options, is_dataset=is_dataset)
     if labels is None and not is_dataset and model.needs_labels:
         raise InputError("no labels to train on", where="y", mend="give one a text")
     if is_dataset and options.class_weights is not None:
@@ -82,7 +87,9 @@ def training_batches(
         raise InputError(problem, where="x", mend="its elements are to be (text, label)")
     model.pairs = model.pairs or (len(model.text_names) == 2 and num_texts(x, model.training_names) == 2)
     check_texts(model, x, model.training_names)
-    return source
+    if options.jit is not True:
+        return source
+    return FixedShapes(source, num_rows=options.rows_per_update, longest=model.max_length)
 
 
 def fit_batches(

@@ -12,6 +12,7 @@ from tfdomain.encoders.encoder import Encoder
 from tfdomain.encoders.tokenizer import Tokenizer
 from tfdomain.errors import InputError
 from tfdomain.models.base import TextModel
+from tfdomain.models.compilation import check_fixed_shapes
 from tfdomain.models.inputs import count_rows
 from tfdomain.models.single_tasks import SINGLE_TASKS
 from tfdomain.models.task_batches import SHARES, TaskBatches, rows_of_update
@@ -166,6 +167,7 @@ class MultiTaskModel(TextModel):
         Raises:
             InputError: A task is missing or comes as a data set, or its model refuses what it is given.
         """
+        check_fixed_shapes(self, options)
         x = self._by_task(x, "x", every=True)
         labels, rows = labels or {}, rows or {}
         weights = {} if sample_weight is None else self._by_task(sample_weight, "sample_weight")

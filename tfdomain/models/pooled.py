@@ -112,6 +112,11 @@ class PooledModel(TextModel):
             name="head",
         )
 
+    @property
+    def has_fixed_shapes(self) -> bool:
+        """Whether a text is one row of what is computed: how many windows it has is its own."""
+        return self.windows is None
+
     def activate(self, outputs: tf.Tensor) -> tf.Tensor:
         """The predictions of the head's raw outputs, float32 `[batch, outputs]` both."""
         raise NotImplementedError

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfdomain.config import FitOptions
 from tfdomain.encoders.tokenizer import Tokenizer
+from tfdomain.optimization.shares import rows_that_count
 from tfdomain.pipeline.batches import TEXT_NAMES, TOKEN_KEYS, tokenize_texts
 
 __all__ = ["Task"]
@@ -65,7 +66,7 @@ class Task:
 
     def loss_denominator(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """What the sum of a batch's losses is divided by, float32 scalar: its examples."""
-        return tf.cast(tf.shape(batch["token_ids"])[0], tf.float32)
+        return rows_that_count(batch)
 
     def encode_labels(self, labels: Any) -> np.ndarray:
         """The labels as people write them, as the array `[n, ...]` that the loss takes."""

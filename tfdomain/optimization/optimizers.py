@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras.initializers import Constant
 
 from tfdomain.errors import InputError
+from tfdomain.optimization.exchange import add_over_replicas
 
 __all__ = ["SGD", "AdamW"]
 
@@ -68,10 +69,7 @@ class _GroupedOptimizer(keras.optimizers.Optimizer):
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         # Keras' seam between the gradients of a replica and the update of the variables.
         variables = [getattr(variable, "value", variable) for variable in trainable_variables]
-        gradients = [tf.convert_to_tensor(gradient) for gradient in grads]
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
-            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        gradients = add_over_replicas(grads)
         if self.scale_losses:
             gradients = [gradient / tf.cast(self.loss_scale, gradient.dtype) for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)

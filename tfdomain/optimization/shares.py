@@ -1,10 +1,11 @@
 """The rows of a batch divided: into the parts of an update, and among the replicas of a strategy."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["distribute_rows", "share_of_rows"]
+__all__ = ["distribute_rows", "rows_that_count", "share_of_rows"]
 
 
 def share_of_rows(tensors: Any, number: tf.Tensor | int, num_shares: int) -> Any:
@@ -17,11 +18,23 @@ def share_of_rows(tensors: Any, number: tf.Tensor | int, num_shares: int) -> Any
     """
 
     def share(tensor: tf.Tensor) -> tf.Tensor:
+        if tensor.shape[0] is not None and tensor.shape[0] % num_shares == 0:
+            # Of equal shares each has a size that is known: what is compiled wants to know it.
+            size = tensor.shape[0] // num_shares
+            shares = tf.reshape(tensor, tf.concat([[num_shares, size], tf.shape(tensor)[1:]], 0))
+            return tf.ensure_shape(tf.gather(shares, number), [size, *tensor.shape[1:]])
         rows = tf.shape(tensor, tf.int64)[0]
         place = tf.cast(number, tf.int64)
         return tensor[rows * place // num_shares : rows * (place + 1) // num_shares]
 
     return tf.nest.map_structure(share, tensors)
+
+
+def rows_that_count(batch: Mapping[str, Any]) -> tf.Tensor:
+    """The rows of a token batch but those that only fill it up, whose `row_mask` is 0; float32 scalar."""
+    if "row_mask" in batch:
+        return tf.reduce_sum(batch["row_mask"])
+    return tf.cast(tf.shape(batch["token_ids"])[0], tf.float32)
 
 
 def distribute_rows(dataset: tf.data.Dataset) -> Any:

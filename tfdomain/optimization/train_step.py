@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from tfdomain.optimization.shares import rows_that_count
+
 __all__ = ["Trainable", "fold_seed", "make_train_function"]
 
 Batch = Mapping[str, Any]
@@ -38,7 +40,7 @@ def make_train_function(model: Trainable, batch_spec, *, jit_compile: bool = Fal
     Args:
         model: Computes a replica's share of an update in `train_replica`.
         batch_spec: The `element_spec` of the (distributed) data set that the batches come from.
-        jit_compile: Compile the replica's step with XLA.
+        jit_compile: Compile the replica's step with XLA; of one replica alone the whole function.
 
     Returns:
         A function of a batch (a dict of tensors, per replica under a strategy, or several batches
@@ -60,10 +62,13 @@ def make_train_function(model: Trainable, batch_spec, *, jit_compile: bool = Fal
             loss = context.all_reduce(tf.distribute.ReduceOp.SUM, loss)
         return {"loss": loss, **totals}
 
-    if jit_compile:
+    if jit_compile and num_replicas > 1:
         replica_step = tf.function(replica_step, jit_compile=True)
 
-    @tf.function(input_signature=[batch_spec, tf.TensorSpec([], tf.int64)])
+    @tf.function(
+        input_signature=[batch_spec, tf.TensorSpec([], tf.int64)],
+        jit_compile=(jit_compile and num_replicas == 1) or None,
+    )
     def train(batch, step):
         if num_replicas == 1:
             return replica_step(batch, step)
@@ -78,7 +83,7 @@ def _totals(batch: Batch) -> dict[str, tf.Tensor]:
         parts = [_totals(part) for part in batch.values()]
         return {name: tf.add_n([part[name] for part in parts]) for name in parts[0]}
     return {
-        "num_examples": tf.cast(tf.shape(batch["token_ids"])[0], tf.float32),
+        "num_examples": rows_that_count(batch),
         "num_tokens": tf.cast(tf.reduce_sum(batch["padding_mask"]), tf.float32),
         "num_positions": tf.cast(tf.size(batch["token_ids"]), tf.float32),
     }

@@ -61,7 +61,7 @@ def pretrain(
         TfdomainError: Another of these processes is gone.
     """
     options = pretraining.training
-    workers = start_workers(options.strategy, batch_size=options.batch_size)
+    workers = start_workers(options.strategy, batch_size=options.batch_size, takes_tpu=False)
     with workers.explained(), workers.folder(run_dir) as own_dir, computed_in(options.precision):
         return _pretrain(pretraining, RunFolder(own_dir), workers, folder=folder, resume=resume, verbose=verbose)
 

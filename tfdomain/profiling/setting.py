@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tfdomain.config import Experiment, MultiTaskExperiment
 from tfdomain.encoders.config import EncoderConfig
 from tfdomain.encoders.sources import checkpoint_beside, resolve_checkpoint
 from tfdomain.models.base import TextModel
+from tfdomain.models.compilation import shapes_of
 from tfdomain.models.inputs import count_rows
 from tfdomain.optimization.loop import EpochSource
 from tfdomain.profiling.arithmetic import matrix_product_peak, training_operations
@@ -37,9 +38,10 @@ def measure_setting(experiment: Experiment, folder: Path, *, steps: int, trace: 
 
     Returns:
         `examples_per_second`, `tokens_per_second`, `padding_share`, `seconds_per_update`, `peak_memory_bytes`, of the
-        process; `operations_per_second` of the updates' matrix products, `peak_operations_per_second` that the machine
-        reaches in float32, and the `peak_share` of the first in the second; `seconds`, what the whole run would take,
-        predictions with it; `gpus`, how many there are.
+        process; `compile_seconds`, what XLA took, 0 where updates are not compiled; `operations_per_second` of the
+        updates' matrix products, `peak_operations_per_second` that the machine reaches in float32, and the `peak_share`
+        of the first in the second; `seconds`, what the whole run would take, compiling and predictions with it; `gpus`,
+        how many there are.
 
     Raises:
         InputError: The experiment, its data or its checkpoint is wrong.
@@ -49,7 +51,9 @@ def measure_setting(experiment: Experiment, folder: Path, *, steps: int, trace: 
     model, batches = begin_training(experiment, data, checkpoint)
     figures = _time_updates(model, batches, steps, trace)
     figures["peak_memory_bytes"] = peak_memory_bytes()
-    figures["seconds"] = _seconds_of_all(experiment, data, model, batches, figures["seconds_per_update"])
+    figures["seconds"] = figures["compile_seconds"] + _seconds_of_all(
+        experiment, data, model, batches, figures["seconds_per_update"]
+    )
     peak = matrix_product_peak()
     figures["peak_operations_per_second"] = peak
     figures["peak_share"] = figures["operations_per_second"] / peak
@@ -59,6 +63,7 @@ def measure_setting(experiment: Experiment, folder: Path, *, steps: int, trace: 
 
 def _time_updates(model: TextModel, batches: EpochSource, steps: int, trace: Path | None) -> dict[str, Any]:
     train = model.make_train_function(batches.epoch(0).element_spec)
+    compile_seconds = _compile(train, batches, steps) if model.options.jit is True else 0.0
     seen = {"num_examples": 0.0, "num_tokens": 0.0, "num_positions": 0.0}
     operations, started = 0.0, time.perf_counter()
     for number, batch in enumerate(itertools.islice(_batches_for_ever(batches), WARM_UP + steps)):
@@ -79,7 +84,19 @@ def _time_updates(model: TextModel, batches: EpochSource, steps: int, trace: Pat
         "padding_share": 1 - seen["num_tokens"] / max(seen["num_positions"], 1.0),
         "seconds_per_update": seconds / steps,
         "operations_per_second": operations / seconds,
+        "compile_seconds": compile_seconds,
     }
+
+
+def _compile(train: Callable, batches: EpochSource, steps: int) -> float:
+    """Makes an update of each shape that is to be timed; gives the seconds."""
+    started, seen = time.perf_counter(), set()
+    for batch in itertools.islice(_batches_for_ever(batches), WARM_UP + steps):
+        shape = repr(shapes_of(batch))
+        if shape not in seen:
+            seen.add(shape)
+            train(batch, tf.constant(0, tf.int64))
+    return time.perf_counter() - started
 
 
 def _batches_for_ever(batches: EpochSource) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from tfdomain.config import Experiment, MultiTaskExperiment
 from tfdomain.data.cache import cache_dir
 from tfdomain.models.base import TextModel
+from tfdomain.models.compilation import check_compiles, resolved
 from tfdomain.models.folder import TASKS
 from tfdomain.optimization.loop import EpochSource
 from tfdomain.training.datasets import ExperimentData, read_experiment_data
@@ -33,9 +34,21 @@ def make_model(experiment: Experiment, data: ExperimentData, checkpoint: Path) -
     )
 
 
-def begin_training(experiment: Experiment, data: ExperimentData, checkpoint: Path) -> tuple[TextModel, EpochSource]:
-    """The model, ready for its first update, and the batches of each epoch."""
-    options = experiment.training
+def begin_training(
+    experiment: Experiment, data: ExperimentData, checkpoint: Path, *, jit: bool | None = None
+) -> tuple[TextModel, EpochSource]:
+    """The model, ready for its first update, and the batches of each epoch.
+
+    Args:
+        experiment: What is trained.
+        data: Its rows.
+        checkpoint: What the model begins with.
+        jit: Whether the run's updates were compiled before; None: it begins.
+
+    Raises:
+        InputError: The updates are to be compiled, and cannot be.
+    """
+    options = resolved(experiment.training, before=jit)
     with computed_in(options.precision):
         model = make_model(experiment, data, checkpoint)
     batches = model.training_batches(
@@ -46,4 +59,5 @@ def begin_training(experiment: Experiment, data: ExperimentData, checkpoint: Pat
         lengths_cache=cache_dir(),
     )
     model.prepare_training(options, batches.num_batches)
+    check_compiles(model, batches)
     return model, batches

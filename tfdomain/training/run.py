@@ -63,7 +63,8 @@ def train(
     options = experiment.training
     if options.best is not None:
         metric_direction(options.best)
-    workers = start_workers(options.strategy, batch_size=None if options.batch_tokens else options.batch_size)
+    batch_size = None if options.batch_tokens else options.batch_size
+    workers = start_workers(options.strategy, batch_size=batch_size, tpu=options.tpu)
     with workers.explained(), workers.folder(run_dir) as own_dir:
         return _train(experiment, RunFolder(own_dir), workers, folder=folder, resume=resume, verbose=verbose)
 
@@ -82,15 +83,16 @@ def _train(
     workers.tell(data.remarks)
     options = experiment.training
     workers.tell(precision_remarks(options.precision))
+    jit = workers.from_chief(lambda: read_json(run.environment).get("jit") if run.environment.is_file() else None)
     with workers.strategy.scope():
-        model, batches = begin_training(experiment, data, checkpoint)
+        model, batches = begin_training(experiment, data, checkpoint, jit=jit)
     workers.tell(model.remarks(data.train.inputs, data.train.labels))
     if workers.count > 1:
         workers.check_same(weights=fingerprint_of_weights(model))
     validation = None if data.validation is None else Validation(model, data.validation)
     if validation is not None and options.best is not None:
         validation.check(options.best)
-    workers.from_chief(lambda: _describe(run, experiment, data, folder))
+    workers.from_chief(lambda: _describe(run, experiment, data, folder, jit=model.options.jit))
     board = TensorBoardLogger(run.tensorboard)
     log_start(board, experiment)
     log_lengths(board, batches, model.max_length)
@@ -194,11 +196,11 @@ def _check_same_data(run: RunFolder, data: ExperimentData) -> None:
         )
 
 
-def _describe(run: RunFolder, experiment: Experiment, data: ExperimentData, folder: Path) -> None:
+def _describe(run: RunFolder, experiment: Experiment, data: ExperimentData, folder: Path, **choices: Any) -> None:
     if not run.environment.is_file():
         environment = describe_environment(data_sha256=data.file_hashes, seed=experiment.training.seed, folder=folder)
         save_config(experiment, run.config)
-        write_json(run.environment, environment | {"data_fingerprint": data.fingerprint})
+        write_json(run.environment, environment | {"data_fingerprint": data.fingerprint} | choices)
 
 
 def _measure(

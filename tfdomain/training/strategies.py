@@ -1,10 +1,11 @@
-"""Where a run computes: on one device, on several of one machine, or on several machines."""
+"""Where a run computes: on one device, on several of one machine, on several machines, or on a TPU."""
 
 import tensorflow as tf
 
 from tfdomain.config.sections import Strategy
 from tfdomain.errors import InputError
 from tfdomain.training.cluster import Cluster, cluster_from_environment, wait_for_all
+from tfdomain.training.tpu import has_tpu, tpu_strategy
 from tfdomain.training.workers import Workers
 
 __all__ = ["start_workers"]
@@ -12,28 +13,34 @@ __all__ = ["start_workers"]
 KEY = "training.strategy"
 
 
-def start_workers(strategy: Strategy, *, batch_size: int | None) -> Workers:
+def start_workers(
+    strategy: Strategy, *, batch_size: int | None, tpu: str | None = None, takes_tpu: bool = True
+) -> Workers:
     """Makes the strategy of a run, and waits for its other processes where it has some.
 
     Args:
-        strategy: What the experiment says; `auto` takes several processes where TF_CONFIG names them, several GPUs
-            where there are some, and one device otherwise.
+        strategy: What the experiment says; `auto` takes a TPU where one is named or this machine has one, several
+            processes where TF_CONFIG names them, several GPUs where there are some, and one device otherwise.
         batch_size: Of a global batch; None where batches are of tokens, and their rows of any number.
+        tpu: The TPU's name or address; None: this machine's.
+        takes_tpu: Whether `auto` may take this machine's.
 
     Raises:
-        InputError: The machine, TF_CONFIG or the batch size does not fit the strategy.
+        InputError: The machine, TF_CONFIG or the batch size does not fit the strategy, or the TPU cannot be reached.
     """
     cluster = cluster_from_environment()
     if strategy == "auto":
         several = len(tf.config.list_physical_devices("GPU")) > 1
-        strategy = "multi_worker" if cluster else "mirrored" if several else "none"
+        on_tpu = tpu is not None or (takes_tpu and not cluster and has_tpu())
+        strategy = "tpu" if on_tpu else "multi_worker" if cluster else "mirrored" if several else "none"
     if strategy == "multi_worker":
         workers = _multi_worker(cluster)
     elif cluster is not None and len(cluster.addresses) > 1:
         problem = f"is {strategy}, but TF_CONFIG names {len(cluster.addresses)} processes"
         raise InputError(problem, where=KEY, mend="set it to multi_worker, or unset TF_CONFIG")
     else:
-        workers = Workers(_mirrored() if strategy == "mirrored" else tf.distribute.get_strategy())
+        ways = {"tpu": lambda: tpu_strategy(tpu), "mirrored": _mirrored, "none": tf.distribute.get_strategy}
+        workers = Workers(ways[strategy]())
     if batch_size is not None:
         _check_batch_size(batch_size, workers.strategy.num_replicas_in_sync)
     return workers
