@@ -65,7 +65,9 @@ def test_of_every_task(runs, task):
     usual, of_rows = METRICS[task]
     measured = json.loads((runs[0] / "metrics.json").read_text())["test"][task]
     found = tfdomain.compare(runs, task=task, resamples=100)
-    assert (found.metric, found.num_units, found.differences[0].test) == (usual, 24, BOOTSTRAP)
+    assert (found.metric, found.num_units) == (usual, 24)
+    # The F1 of answers may happen to be 0 or 1 in each row.
+    assert found.differences[0].test == BOOTSTRAP or task == "span"
     assert list(found.values.values()) == pytest.approx([measured[usual]] * 2)
     assert (found.differences[0].interval, found.differences[0].p_value) == ((0, 0), 1)
     if of_rows is not None:
