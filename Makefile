@@ -70,11 +70,18 @@ pictures: checkpoint
 	@$(BIN)/python docs/make_pictures.py
 
 # Two processes, a file's tests in one of them: most of the time is TensorFlow's start and its tracing.
-test: install
-	$(BIN)/pytest -m "not real and not thorough and not browser" -n 2 --dist loadfile
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
+test: install
+	$(PYTEST) -m "not real and not thorough and not browser"
+
+# In three sittings: TensorFlow keeps of what it traced so much that one would end with over 10 GiB in each process.
+SITTINGS := models training
 test-all: checkpoint
-	$(BIN)/pytest -m "not browser" -n 2 --dist loadfile
+	@failed=0; \
+	for room in $(SITTINGS); do $(PYTEST) -m "not browser" tests/$$room || failed=1; done; \
+	$(PYTEST) -m "not browser" tests $(SITTINGS:%=--ignore=tests/%) || failed=1; \
+	exit $$failed
 
 # Needs Chromium and its driver; without them the tests are skipped.
 test-browser: install
