@@ -25,14 +25,19 @@ def write_lines(path, rows):
 def experiment_file(tmp_path_factory, tiny_checkpoint, labelled_texts):
     """Three tasks, all of whose rows name a person and a day; the test files are not there."""
     folder = tmp_path_factory.mktemp("tasks")
-    cut_by = [{"person": f"p{number % 7}", "day": number} for number in range(36)]
+
+    def cut_by(count):
+        # The days of each task reach as far as those of the others.
+        return [{"person": f"p{number % 7}", "day": number * 36 // count} for number in range(count)]
+
     texts = [{"text": text, "label": label} for text, label in zip(*labelled_texts, strict=True)]
-    write_lines(folder / "intent.jsonl", [row | own for row, own in zip(texts, cut_by, strict=False)])
+    write_lines(folder / "intent.jsonl", [row | own for row, own in zip(texts, cut_by(36), strict=False)])
     spans = {"text": "my old car", "entities": [[7, 10, "thing"]]}
-    write_lines(folder / "mentions.jsonl", [spans | own for own in cut_by[:18]])
+    write_lines(folder / "mentions.jsonl", [spans | own for own in cut_by(18)])
     answers = {"answers": [{"text": "car", "answer_start": 3}]}
     # Two questions of each context, of one person.
-    asked = [cut_by[number // 2] | answers | {"context": f"my car {number // 2}"} for number in range(24)]
+    days = cut_by(12)
+    asked = [days[number // 2] | answers | {"context": f"my car {number // 2}"} for number in range(24)]
     write_lines(folder / "asked.jsonl", [row | {"question": "what"} for row in asked])
     values = {
         "name": "bank",
