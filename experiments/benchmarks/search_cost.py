@@ -28,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("run_dir", nargs="?", type=Path)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of that search")
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--port", type=int, default=8470)
     options = parser.parse_args()
@@ -35,7 +36,7 @@ def main() -> None:
         tuners = ("random", "grid", "hyperband")
         print(json.dumps({tuner: chief_figures(tuner, options.trials, options.port) for tuner in tuners}, indent=1))
     else:
-        print(json.dumps(search_figures(options.file, options.run_dir), indent=1))
+        print(json.dumps(search_figures(options.file, options.run_dir, options.set), indent=1))
 
 
 def chief_figures(tuner: str, num_trials: int, port: int) -> dict:
@@ -99,9 +100,9 @@ def work(address: str, name: str, waits: list[float], memory: list[int]) -> None
         memory.append(resident_bytes())
 
 
-def search_figures(file: Path, run_dir: Path) -> dict:
+def search_figures(file: Path, run_dir: Path, assignments: list[str]) -> dict:
     """Of a search whose trials are complete: from the first one's begin to the last one's end, and what they took."""
-    tfdomain.tune(file, run_dir)
+    tfdomain.tune(file, run_dir, assignments=assignments)
     lines = [json.loads(line) for line in (run_dir / "trials.jsonl").read_text().splitlines()]
     logs = [run_dir / "trials" / f"{line['trial']}.log" for line in lines]
     ends = [log.stat().st_mtime for log in logs]
