@@ -83,7 +83,7 @@ test-all: checkpoint
 	$(PYTEST) -m "not browser" tests $(SITTINGS:%=--ignore=tests/%) || failed=1; \
 	exit $$failed
 
-# Needs Chromium and its driver; without them the tests are skipped.
+# Needs Chromium and its driver; without them the tests fail and say so.
 test-browser: install
 	$(BIN)/pytest -m browser tests/browser
 

@@ -3,7 +3,7 @@
     python experiments/benchmarks/exchange_time.py [--rounds 20]
 
 Vectors of several sizes go through the all-reduce that an update of `training.strategy: multi_worker` uses. The medians
-are fitted to seconds = latency + bytes / bandwidth, by least squares of the relative errors: docs/scaling.md has the
+are fitted to seconds = latency + bytes / bandwidth, by least squares of the relative errors: scaling_model.py has the
 model that these two numbers are of.
 """
 

@@ -1,4 +1,4 @@
-"""The time model of docs/scaling.md, checked by two processes and asked of larger machines; Markdown.
+"""The time model of several devices, checked by two processes and asked of larger machines; Markdown.
 
     python experiments/benchmarks/scaling_model.py --compute MS --exchange MS --measured MS
 

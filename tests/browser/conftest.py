@@ -78,7 +78,7 @@ def address(runs):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Headless Chromium by its own driver; without them the tests are skipped."""
+    """Headless Chromium by its own driver; without them the tests fail."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")

@@ -1,7 +1,7 @@
 """Gradients added up over the replicas of a strategy; of a table of words only the rows that a batch touched are sent.
 
 MiniLM's table has 30,522 rows of 384 numbers, 47 MB and half of all its weights, and an update of 4,000 tokens touches
-some hundreds of them.
+4,000 of them at most.
 """
 
 from collections.abc import Sequence
