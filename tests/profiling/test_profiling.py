@@ -6,8 +6,10 @@ import tensorflow as tf
 from tfdomain.cli import main
 from tfdomain.config import experiment_from, load_experiment
 from tfdomain.encoders.encoder import Encoder
+from tfdomain.models.encoder_model import EncoderModel
+from tfdomain.models.single_tasks import SINGLE_TASKS
 from tfdomain.profiling.arithmetic import matrix_product_peak, training_operations
-from tfdomain.profiling.comparison import Setting, choose, settings_of
+from tfdomain.profiling.comparison import COMPILED_TASKS, Setting, choose, settings_of
 from tfdomain.profiling.setting import measure_setting
 from tfdomain.profiling.text import settings_text
 
@@ -72,6 +74,14 @@ def settings(*, gpus=0, processors=4, **changes):
     values = {"name": "n", "encoder": "e", "data": {"train": "a.csv", "label": "l"}} | changes
     experiment = experiment_from(values, where="n.yaml")
     return {one.name: one for one in settings_of(experiment, processors=processors, gpus=gpus)}
+
+
+def test_what_is_compiled_is_what_the_models_say():
+    # The profile answers without TensorFlow, and so cannot ask them.
+    fixed = {
+        task for task, model in SINGLE_TASKS.items() if model.has_fixed_shapes is not EncoderModel.has_fixed_shapes
+    }
+    assert fixed == set(COMPILED_TASKS)
 
 
 def test_settings_change_one_thing_each():
